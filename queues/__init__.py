@@ -1,0 +1,1 @@
+"""Background activities on Apache Kafka."""
