@@ -1,0 +1,1 @@
+"""What an activity is and how it may change: no I/O, no framework."""
