@@ -1,0 +1,45 @@
+"""How a log record is written: one line an event, as text for people or JSON for collectors."""
+
+import json
+import logging
+import time
+from typing import Any
+
+_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def _extras(record: logging.LogRecord) -> dict[str, Any]:
+    return {key: value for key, value in vars(record).items() if key not in _PLAIN and not key.startswith("_")}
+
+
+def _instant(record: logging.LogRecord) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
+
+
+class TextFormatter(logging.Formatter):
+    """``time level logger message key=value …``; line breaks in a message or traceback are kept as ``\\n``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line = f"{_instant(record)} {record.levelname.lower():7} {record.name} {record.getMessage()}"
+        line += "".join(f" {key}={value}" for key, value in _extras(record).items() if key not in ("request", "server_time"))
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line if record.exc_info else line.replace("\n", "\\n")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: ``at level logger message``, the record's extras, ``error`` with the traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        event: dict[str, Any] = {
+            "at": _instant(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        event |= _extras(record)
+        if record.exc_info:
+            event["error"] = self.formatException(record.exc_info)
+        return json.dumps(event, default=str, ensure_ascii=False)
