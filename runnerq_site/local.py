@@ -21,7 +21,7 @@ def secret_key(folder: Path) -> str:
     """Return the key kept in ``folder``, made on first use and readable by its owner only."""
     path = folder / "secret-key"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         draft = folder / f".secret-key-{secrets.token_hex(8)}"
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(secrets.token_urlsafe(50))

@@ -1,0 +1,160 @@
+"""Kafka, Redis and PostgreSQL in one folder: started together, described in one file, stopped together."""
+
+import json
+import os
+import secrets
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from runnerq_site.embedded import ports
+from runnerq_site.embedded.artifacts import default_cache
+from runnerq_site.embedded.folder import Guard, Lock
+from runnerq_site.embedded.kafka import Kafka
+from runnerq_site.embedded.postgres import Postgres
+from runnerq_site.embedded.redis import Redis
+from runnerq_site.embedded.server import Server
+from runnerq_site.local import SERVICES_FILE
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Where the servers are."""
+
+    brokers: str
+    redis_url: str
+    database_url: str
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that lead a process of ours to these servers."""
+        return {"KAFKA_BROKERS": self.brokers, "REDIS_URL": self.redis_url, "DATABASE_URL": self.database_url}
+
+
+class Stack:
+    """One set of servers. Addresses are known before the start and stay the same over kills and restarts.
+
+    ``disposable``: nothing survives ``stop`` (or the death of this process), and nothing is written durably.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        cache: Path | None = None,
+        report: Callable[[str], None] = lambda line: None,
+        disposable: bool = False,
+    ) -> None:
+        self.folder = folder.resolve()
+        self.disposable = disposable
+        if not self.folder.exists():
+            # Others may pass through as root's PostgreSQL does, and read nothing.
+            self.folder.mkdir(mode=0o711, parents=True)
+        settled = self._settled()
+        cache = cache or default_cache()
+        self.kafka = Kafka(
+            self.folder, report, port=settled["kafka"], controller_port=settled["controller"], cache=cache
+        )
+        self.redis = Redis(self.folder, report, port=settled["redis"], password=settled["password"], cache=cache)
+        self.postgres = Postgres(self.folder, report, durable=not disposable)
+        self.servers: tuple[Server, ...] = (self.kafka, self.redis, self.postgres)
+        self._lock = Lock(self.folder)
+        self._guard: Guard | None = None
+        self._writing = threading.Lock()
+
+    @property
+    def services(self) -> Services:
+        """Where the servers are, or will be."""
+        return Services(self.kafka.brokers, self.redis.url, self.postgres.url())
+
+    @property
+    def running(self) -> bool:
+        """Whether this process started the servers and has not stopped them."""
+        return self._guard is not None
+
+    def start(self) -> Services:
+        """Start all servers at once; return when each answers.
+
+        Raises:
+            AlreadyRunningError: somebody runs servers in this folder.
+            EmbeddedError: a server does not start; the others are stopped again.
+        """
+        descriptor = self._lock.take()
+        remove = [self.folder] if self.disposable else [self.folder / SERVICES_FILE]
+        self._guard = Guard(descriptor, remove)
+        try:
+            with ThreadPoolExecutor(len(self.servers)) as pool:
+                for server in self.servers:
+                    server.guard = self._guard
+                for future in [pool.submit(server.start) for server in self.servers]:
+                    future.result()
+            self.describe()
+        except BaseException:
+            self.stop()
+            raise
+        return self.services
+
+    def stop(self) -> None:
+        """Stop all servers, forget the description, free the folder."""
+        with ThreadPoolExecutor(len(self.servers)) as pool:
+            for server in self.servers:
+                pool.submit(server.kill if self.disposable else server.stop)
+        if self._guard:
+            self._guard.dismiss()
+            self._guard = None
+        self._lock.release()
+
+    def revive(self) -> list[str]:
+        """Start again what ended by itself; return the names."""
+        ended = [server for server in self.servers if server.died]
+        for server in ended:
+            server.start()
+        if ended:
+            self.describe()
+        return [server.name for server in ended]
+
+    def describe(self) -> None:
+        """Write addresses, passwords and pids for the commands of other terminals, readable by this user only."""
+        description: dict[str, Any] = {
+            "pid": os.getpid(),
+            "environment": self.services.environment(),
+            "servers": {server.name: {"pid": server.pid, "log": str(server.log_path)} for server in self.servers},
+        }
+        with self._writing:
+            _write(self.folder / SERVICES_FILE, description)
+
+    def _settled(self) -> dict[str, Any]:
+        """Return ports and password as they were last time, where the ports are still free."""
+        path = self.folder / "addresses.json"
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            before = {}
+        settled = {name: ports.free_port(before.get(name, 0)) for name in ("kafka", "controller", "redis")}
+        settled["password"] = before.get("password") or secrets.token_urlsafe(24)
+        if settled != before:
+            _write(path, settled)
+        return settled
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+
+def disposable_stack() -> Stack:
+    """Return a stack, not started, in a folder of its own that vanishes with it."""
+    return Stack(Path(tempfile.mkdtemp(prefix="runnerq-")), disposable=True)
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """Replace the file as a whole; at no moment can another user read it."""
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2)
+    Path(draft).replace(path)
