@@ -1,0 +1,39 @@
+-- Let an enqueuer's own records take effect ahead of the loader, as runs of exactly the offsets reported for them.
+-- include: open activity ready lanes place islands admit apply
+-- KEYS: meta
+-- ARGV: {band, partition, window, most_ahead, loader_silence_ms, {first, {record...}}...}, stub_ms, once_stub_ms, body...
+-- RETURNS: a digit a run: 1 accepted, 0 left to the loader, 2 left to it because of a backlog
+local band, partition, window, ahead, silence, runs = unpack(cmsgpack.unpack(ARGV[1]))
+local field = band .. ':' .. partition
+local position = pos_of(field)
+local seen = tonumber(redis.call('HGET', KEYS[1], 'loader') or 0)
+local full = now - seen > silence or ready_count(band) >= window
+local answers, body = {}, 3
+
+local function in_order(items, from)
+  for _, r in ipairs(items) do
+    if r[11] ~= '' and from > position then return false end
+  end
+  return true
+end
+
+for i, run in ipairs(runs) do
+  local from, items = run[1], run[2]
+  if full or from > position + ahead then
+    answers[i] = '2'
+  elseif from < position or not in_order(items, from) then
+    answers[i] = '0'
+  else
+    for n, r in ipairs(items) do apply_record(r, ARGV[body + n], false) end
+    add_island(field, from, from + #items)
+    local moved = absorb(K .. 'isl:' .. field, position)
+    if moved > position then
+      position = moved
+      redis.call('HSET', K .. 'pos', field, string.format('%.0f', position))
+    end
+    answers[i] = '1'
+  end
+  body = body + #items
+end
+wake()
+return table.concat(answers)

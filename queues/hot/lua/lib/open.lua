@@ -1,0 +1,21 @@
+-- Refuse to run unless this queue was opened under this very server: a restarted, emptied or failed-over Redis may
+-- be older than what was answered, and a number drawn there would be drawn twice.
+local K = string.sub(KEYS[1], 1, -5)
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'run', 'n')
+if not meta[1] or meta[2] ~= run then return redis.error_reply('FOREIGN this queue is not open on this server') end
+local epoch, counter = tonumber(meta[1]), tonumber(meta[3])
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local EPOCH = 2 ^ 36
+local drawn = 0
+
+-- Draw the next version; save_drawn() must follow before the script ends.
+local function draw()
+  drawn = drawn + 1
+  return epoch * EPOCH + counter + drawn
+end
+
+local function save_drawn()
+  if drawn > 0 then redis.call('HINCRBY', KEYS[1], 'n', drawn) end
+end

@@ -1,0 +1,13 @@
+-- Set positions, restore configuration and open the queue under this server and its new epoch.
+-- include: lock
+-- KEYS: meta
+-- ARGV: {lock token, epoch, {position field, offset}..., paused (0 or 1)}
+-- RETURNS: the epoch
+local _, opened, positions, paused = unpack(request)
+redis.call('DEL', K .. 'pos', K .. 'ipos')
+for _, one in ipairs(positions) do redis.call('HSET', K .. 'pos', one[1], string.format('%.0f', one[2])) end
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+redis.call('HDEL', KEYS[1], 'lock', 'locked_until')
+redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', opened), 'run', run, 'n', '0', 'loader', now, 'paused', paused)
+redis.call('PUBLISH', K .. 'wake', '')
+return opened
