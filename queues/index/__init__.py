@@ -1,0 +1,1 @@
+"""The index view: what PostgreSQL shows of the log."""
