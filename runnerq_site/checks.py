@@ -3,18 +3,19 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Warning, register
+from django.core import checks
 
 
-@register()
-def servers_are_named(**kwargs: Any) -> list[CheckMessage]:
-    """Warn when neither the environment nor running embedded servers say where Kafka, Redis or PostgreSQL is."""
+@checks.register()
+def servers_are_named(**_: Any) -> list[checks.CheckMessage]:
+    """Warn when neither the environment nor embedded servers say where Kafka, Redis or PostgreSQL is."""
     if not settings.UNCONFIGURED:
         return []
     names = ", ".join(settings.UNCONFIGURED)
     return [
-        Warning(
-            f"{names} not set and no embedded servers run in {settings.RUNNERQ_FOLDER}: trying the usual local ports.",
+        checks.Warning(
+            f"{names} not set and no embedded servers run in {settings.RUNNERQ_FOLDER}: "
+            "trying the usual local ports.",
             hint="Start them with `manage.py services` (or `manage.py demo`), or set the variables.",
             id="runnerq_site.W001",
         )

@@ -102,7 +102,10 @@ def _number(name: str, value: str, kind: type) -> Any:
 
 
 def database(url: str) -> dict[str, Any]:
-    """Return Django's settings for a ``postgresql://`` URL; query parameters are libpq's, ``host`` may be a socket folder."""
+    """Return Django's settings for a ``postgresql://`` URL.
+
+    Query parameters are libpq's; ``host`` may be the folder of a socket.
+    """
     parts = urlsplit(url)
     if parts.scheme not in ("postgresql", "postgres"):
         raise ImproperlyConfigured("DATABASE_URL must begin with postgresql:// (RunnerQ needs PostgreSQL)")

@@ -23,8 +23,8 @@ def secret_key(folder: Path) -> str:
     if not path.exists():
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         draft = folder / f".secret-key-{secrets.token_hex(8)}"
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(secrets.token_urlsafe(50))
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(50), encoding="utf-8")
         try:
             # Two processes of a fresh clone start at once: the first link wins and both read the same key.
             os.link(draft, path)

@@ -5,11 +5,17 @@ import logging
 import time
 from typing import Any
 
-_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+    "request",
+    "server_time",
+}
 
 
 def _extras(record: logging.LogRecord) -> dict[str, Any]:
-    return {key: value for key, value in vars(record).items() if key not in _PLAIN and not key.startswith("_")}
+    return {key: value for key, value in vars(record).items() if key not in _PLAIN}
 
 
 def _instant(record: logging.LogRecord) -> str:
@@ -17,19 +23,18 @@ def _instant(record: logging.LogRecord) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """``time level logger message key=value …``; line breaks in a message or traceback are kept as ``\\n``."""
+    """One line ``time level logger message key=value …``; only a traceback adds more."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         line = f"{_instant(record)} {record.levelname.lower():7} {record.name} {record.getMessage()}"
-        line += "".join(f" {key}={value}" for key, value in _extras(record).items() if key not in ("request", "server_time"))
-        if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
-        return line if record.exc_info else line.replace("\n", "\\n")
+        line += "".join(f" {key}={value}" for key, value in _extras(record).items())
+        line = line.replace("\n", "\\n")
+        return line + "\n" + self.formatException(record.exc_info) if record.exc_info else line
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: ``at level logger message``, the record's extras, ``error`` with the traceback."""
+    """One JSON object a line: ``at level logger message``, the extras, ``error`` with the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""

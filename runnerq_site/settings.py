@@ -9,17 +9,18 @@ from django.utils.csp import CSP
 
 from queues.conf import Conf
 from runnerq_site import environment, local
+from runnerq_site.embedded.artifacts import default_cache
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environment.Environment(os.environ)
 
 DEBUG = env.flag("DEBUG", default=True)
 RUNNERQ_FOLDER = Path(env.text("RUNNERQ_FOLDER") or BASE_DIR / ".runnerq")
-RUNNERQ_CACHE = env.text("RUNNERQ_CACHE")
+RUNNERQ_CACHE = Path(env.text("RUNNERQ_CACHE") or default_cache())
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
 LOG_FORMAT = env.text("LOG_FORMAT", "text")
 
-# Addresses: the environment, else (DEBUG) the servers that run in this folder, else (DEBUG) the usual local ones.
+# Addresses: the environment; else, with DEBUG, the servers running in this folder; else the usual local ones.
 _USUAL = {
     "KAFKA_BROKERS": "127.0.0.1:9092",
     "REDIS_URL": "redis://127.0.0.1:6379/0",
@@ -32,10 +33,12 @@ _address = {
 }
 UNCONFIGURED = [name for name in _USUAL if DEBUG and not env.text(name) and name not in _running]
 
-SECRET_KEY = env.text("SECRET_KEY") or local.secret_key(RUNNERQ_FOLDER) if DEBUG else env.required("SECRET_KEY")
-ALLOWED_HOSTS = env.listed("ALLOWED_HOSTS") or (["localhost", "127.0.0.1", "[::1]", ".localhost"] if DEBUG else [])
-if not ALLOWED_HOSTS:
-    env.required("ALLOWED_HOSTS")
+if DEBUG:
+    SECRET_KEY = env.text("SECRET_KEY") or local.secret_key(RUNNERQ_FOLDER)
+    ALLOWED_HOSTS = env.listed("ALLOWED_HOSTS") or [".localhost", "127.0.0.1", "[::1]"]
+else:
+    SECRET_KEY = env.required("SECRET_KEY")
+    ALLOWED_HOSTS = [host for host in env.required("ALLOWED_HOSTS").split(",") if host]
 env.refuse_missing()
 
 RUNNERQ = {
@@ -101,7 +104,10 @@ CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         # Without the explicit None an idle subscription dies after five seconds.
-        "CONFIG": {"hosts": [{"address": RUNNERQ["REDIS_URL"], "socket_timeout": None}], "prefix": "runnerq-live"},
+        "CONFIG": {
+            "hosts": [{"address": RUNNERQ["REDIS_URL"], "socket_timeout": None}],
+            "prefix": "runnerq-live",
+        },
     }
 }
 

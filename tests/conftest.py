@@ -29,7 +29,7 @@ def services(stack: Stack) -> Services:
 @pytest.fixture
 def private_stack() -> Iterator[Stack]:
     """Servers of one's own, running, to stop and kill; pass ``stack.services.environment()`` to processes."""
-    with disposable_stack() as own:
+    with disposable_stack(servers.cache) as own:
         yield own
 
 

@@ -1,23 +1,25 @@
-"""A pytest plugin: plan a set of servers before Django reads its settings, start it for the first test that asks.
+"""A pytest plugin: plan a set of servers before Django reads its settings; the first test to ask starts it.
 
-Each xdist worker is a process of its own and so has its own set. Planning costs nothing: unit tests start no server.
+Each xdist worker is a process of its own and so has its own set. Unit tests start none.
 """
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
 from runnerq_site.embedded.stack import disposable_stack
 
-_OURS = ("KAFKA_", "RUNNERQ_", "SECURE_")
+_OURS = ("KAFKA_", "RUNNERQ_", "SECURE_", "LOG_")
 _KEPT = {"RUNNERQ_REQUIRE_CHROMIUM", "RUNNERQ_SHARED", "RUNNERQ_CACHE"}
 
-stack = disposable_stack()
+cache = Path(os.environ["RUNNERQ_CACHE"]) if os.environ.get("RUNNERQ_CACHE") else None
+stack = disposable_stack(cache)
 
 for _name in [name for name in os.environ if name.startswith(_OURS) and name not in _KEPT]:
     del os.environ[_name]
-for _name in ("SECRET_KEY", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "HTTPS", "TRUST_PROXY", "LOG_LEVEL", "LOG_FORMAT"):
+for _name in ("SECRET_KEY", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "HTTPS", "TRUST_PROXY"):
     os.environ.pop(_name, None)
 os.environ |= stack.services.environment() | {
     "DEBUG": "1",

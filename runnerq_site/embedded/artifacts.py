@@ -1,7 +1,6 @@
-"""Files from Maven repositories: each downloaded once per user, each as long and with the SHA-256 that is pinned."""
+"""Files from Maven repositories: each downloaded once per user, each with the pinned size and SHA-256."""
 
 import hashlib
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runnerq_site.embedded.errors import EmbeddedError
+from runnerq_site.embedded.errors import NOT_INSTALLED, EmbeddedError
 
 Report = Callable[[str], None]
 _TABLE = Path(__file__).with_name("artifacts.txt")
@@ -37,13 +36,18 @@ def default_cache() -> Path:
     """Return the folder for downloads that all checkouts of a user share."""
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "runnerq"
-    return Path(os.path.expandvars("$XDG_CACHE_HOME") if "XDG_CACHE_HOME" in os.environ else "~/.cache").expanduser() / "runnerq"
+    return Path.home() / ".cache" / "runnerq"
 
 
 def table(owner: str) -> list[Artifact]:
     """Return the artifacts of ``kafka`` or ``redis``."""
-    rows = (line.split() for line in _TABLE.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
-    return [Artifact(*row[1].split(":"), int(row[2]), row[3]) for row in rows if row[0] == owner]
+    rows = [line.split() for line in _TABLE.read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
+    found = []
+    for whose, coordinate, size, sha256 in rows:
+        if whose == owner:
+            group, name, version = coordinate.split(":")
+            found.append(Artifact(group, name, version, int(size), sha256))
+    return found
 
 
 def fetch(owner: str, cache: Path, report: Report) -> list[Path]:
@@ -56,7 +60,7 @@ def fetch(owner: str, cache: Path, report: Report) -> list[Path]:
     cache.mkdir(parents=True, exist_ok=True)
     lacking = [artifact for artifact in wanted if not _is_sound(cache / artifact.filename, artifact)]
     if lacking:
-        _download(owner, lacking, cache, report)
+        _download(lacking, cache, report)
     return [cache / artifact.filename for artifact in wanted]
 
 
@@ -70,7 +74,7 @@ def _is_sound(path: Path, artifact: Artifact) -> bool:
         return False
 
 
-def _download(owner: str, lacking: Iterable[Artifact], cache: Path, report: Report) -> None:
+def _download(lacking: Iterable[Artifact], cache: Path, report: Report) -> None:
     todo = list(lacking)
     total = sum(artifact.size for artifact in todo) / 1e6
     report(f"downloading {len(todo)} files, {total:.0f} MB, once, to {cache}")
@@ -83,7 +87,7 @@ def _download(owner: str, lacking: Iterable[Artifact], cache: Path, report: Repo
             if error:
                 lanes.shutdown(cancel_futures=True)
                 name = futures[future].filename
-                raise EmbeddedError(f"{owner} needs {name}, which could not be downloaded: {error}") from error
+                raise EmbeddedError(f"{name} could not be downloaded: {error}") from error
             done += futures[future].size / 1e6
             if done - shown >= total / 5 or done == total:
                 report(f"downloaded {done:.0f} of {total:.0f} MB")
@@ -105,5 +109,5 @@ def _maven(folder: Path) -> Any:
     try:
         from jgo.maven import MavenContext  # noqa: PLC0415 -- an optional dependency, and slow to import
     except ImportError:
-        raise EmbeddedError("the `embedded` dependencies are not installed: uv sync --group embedded") from None
+        raise EmbeddedError(NOT_INSTALLED) from None
     return MavenContext(repo_cache=folder, timeout=60)

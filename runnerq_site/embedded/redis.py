@@ -54,8 +54,8 @@ class Redis(Server):
         """Write the configuration, which keeps the password off the command line."""
         path = self.folder / "redis.conf"
         text = _CONFIGURATION.format(port=self.port, password=self._password, folder=self.folder)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8")
         return [str(executable(self._cache, self.report)), str(path)]
 
     def answers(self) -> bool:
@@ -84,7 +84,7 @@ def executable(cache: Path, report: Report) -> Path:
             return Path(found)
     member = _IN_JAR.get((sys.platform, platform.machine()))
     if not member:
-        raise EmbeddedError("no Redis for this platform: install redis-server or valkey-server (6.2 or later)")
+        raise EmbeddedError("no Redis for this platform: install redis-server or valkey-server, 6.2 or later")
     (jar,) = artifacts.fetch("redis", cache, report)
     path = cache / member
     if not path.exists():

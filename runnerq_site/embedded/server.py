@@ -139,7 +139,7 @@ class Server:
         while not self.answers():
             ended = self._ended()
             if ended is not None or time.monotonic() > deadline:
-                how = f"ended with {ended}" if ended is not None else f"did not answer within {self.start_s:.0f} s"
+                how = f"ended with {ended}" if ended is not None else f"is silent for {self.start_s:.0f} s"
                 self.kill()
                 raise EmbeddedError(f"{self.name} {how}; the end of {self.log_path}:\n{self._log_tail()}")
             time.sleep(_LOOK_S)
@@ -175,7 +175,8 @@ class Server:
         try:
             pid, birth = (self.folder / "pid").read_text(encoding="utf-8").split()
             process = psutil.Process(int(pid))
-            orphans = [process, *process.children(recursive=True)] if process.create_time() == float(birth) else []
+            is_ours = process.create_time() == float(birth)
+            orphans = [process, *process.children(recursive=True)] if is_ours else []
         except (OSError, ValueError, psutil.NoSuchProcess):
             return
         for orphan in orphans:
@@ -185,7 +186,8 @@ class Server:
 
     def _log_tail(self, lines: int = 20) -> str:
         try:
-            return "\n".join(self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+            text = self.log_path.read_text(encoding="utf-8", errors="replace")
+            return "\n".join(text.splitlines()[-lines:])
         except OSError:
             return "(no log)"
 

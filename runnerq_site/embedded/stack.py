@@ -45,7 +45,7 @@ class Stack:
         folder: Path,
         *,
         cache: Path | None = None,
-        report: Callable[[str], None] = lambda line: None,
+        report: Callable[[str], None] = lambda _: None,
         disposable: bool = False,
     ) -> None:
         self.folder = folder.resolve()
@@ -58,7 +58,9 @@ class Stack:
         self.kafka = Kafka(
             self.folder, report, port=settled["kafka"], controller_port=settled["controller"], cache=cache
         )
-        self.redis = Redis(self.folder, report, port=settled["redis"], password=settled["password"], cache=cache)
+        self.redis = Redis(
+            self.folder, report, port=settled["redis"], password=settled["password"], cache=cache
+        )
         self.postgres = Postgres(self.folder, report, durable=not disposable)
         self.servers: tuple[Server, ...] = (self.kafka, self.redis, self.postgres)
         self._lock = Lock(self.folder)
@@ -117,11 +119,11 @@ class Stack:
         return [server.name for server in ended]
 
     def describe(self) -> None:
-        """Write addresses, passwords and pids for the commands of other terminals, readable by this user only."""
+        """Write addresses, passwords and pids for commands in other terminals, readable by this user only."""
         description: dict[str, Any] = {
             "pid": os.getpid(),
             "environment": self.services.environment(),
-            "servers": {server.name: {"pid": server.pid, "log": str(server.log_path)} for server in self.servers},
+            "servers": {each.name: {"pid": each.pid, "log": str(each.log_path)} for each in self.servers},
         }
         with self._writing:
             _write(self.folder / SERVICES_FILE, description)
@@ -133,7 +135,9 @@ class Stack:
             before = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             before = {}
-        settled = {name: ports.free_port(before.get(name, 0)) for name in ("kafka", "controller", "redis")}
+        settled: dict[str, Any] = {
+            name: ports.free_port(before.get(name, 0)) for name in ("kafka", "controller", "redis")
+        }
         settled["password"] = before.get("password") or secrets.token_urlsafe(24)
         if settled != before:
             _write(path, settled)
@@ -147,9 +151,9 @@ class Stack:
         self.stop()
 
 
-def disposable_stack() -> Stack:
+def disposable_stack(cache: Path | None = None) -> Stack:
     """Return a stack, not started, in a folder of its own that vanishes with it."""
-    return Stack(Path(tempfile.mkdtemp(prefix="runnerq-")), disposable=True)
+    return Stack(Path(tempfile.mkdtemp(prefix="runnerq-")), cache=cache, disposable=True)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

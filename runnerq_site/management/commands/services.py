@@ -24,7 +24,7 @@ class Command(BaseCommand):
         "Run Kafka, Redis and PostgreSQL for development in the foreground, their data in .runnerq/. "
         "Commands in other terminals find them. Example: manage.py services"
     )
-    requires_system_checks: list[str] = []  # type: ignore[assignment]
+    requires_system_checks: list[str] = []  # noqa: RUF012 -- Django declares it so
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
@@ -35,8 +35,7 @@ class Command(BaseCommand):
         told_to_stop = threading.Event()
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, lambda *_: told_to_stop.set())
-        cache = Path(settings.RUNNERQ_CACHE) if settings.RUNNERQ_CACHE else None
-        stack = Stack(options["folder"], cache=cache, report=self._say)
+        stack = Stack(options["folder"], cache=settings.RUNNERQ_CACHE, report=self._say)
         began = time.monotonic()
         try:
             stack.start()
