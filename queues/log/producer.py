@@ -1,0 +1,121 @@
+"""The producer: appends records to the log and answers each by its own report."""
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from queues.conf import Conf
+from queues.log.delivery import Batch, Message, Report
+from queues.log.handle import Handle
+from queues.log.settings import poster_settings, producer_settings
+
+SLOW_S: Final = 0.1
+"""After so long without an answer, a partition gets no new batches as long as there is another."""
+
+__all__ = ["Message", "Producer", "Report"]
+
+
+class Producer:
+    """The one writer of a process: acks=all, idempotent, no linger (the group commit has batched already).
+
+    A second session carries what nobody waits for, so that it never takes room or time from what is awaited.
+    """
+
+    def __init__(self, conf: Conf, *, client_id: str = "") -> None:
+        self._conf = conf
+        self._client_id = client_id or f"runnerq-{os.getpid()}"
+        self._handle: Handle | None = None
+        self._poster: Handle | None = None
+        self._retired: list[Handle] = []
+        self._open: dict[Batch, None] = {}
+        self._turns: dict[str, int] = {}
+
+    async def start(self) -> None:
+        """Open the sessions; brokers that are away are found later."""
+        self._handle = self._handle or self._session()
+        settings = poster_settings(self._conf, f"{self._client_id}-post")
+        self._poster = self._poster or Handle(settings, "runnerq-post")
+        self._room = int(settings["queue.buffering.max.messages"])
+
+    async def close(self, timeout_s: float = 10.0) -> None:
+        """Wait at most ``timeout_s`` for what is under way; what is still unanswered then is unknown."""
+        handles = [h for h in (self._handle, self._poster, *self._retired) if h is not None]
+        self._handle = self._poster = None
+        self._retired = []
+        await asyncio.gather(*(asyncio.to_thread(h.close, timeout_s) for h in handles))
+
+    @property
+    def pending(self) -> int:
+        """How many records wait for their report."""
+        return sum(batch.expected - batch.answered for batch in self._open)
+
+    async def append(self, messages: Sequence[Message]) -> list[Report]:
+        """Return the report of each record, in order, once all are known; raises for no failure of a broker.
+
+        A record whose neighbour was refused is appended again.
+        """
+        batch = await self._round(messages)
+        if batch.suspects and len(messages) > 1:
+            # One at a time: together, the guilty one would take its neighbours down again.
+            for index in batch.suspects:
+                batch.reports[index] = (await self._round([messages[index]])).reports[0]
+        return batch.reports  # type: ignore[return-value]  # a finished batch has them all
+
+    def post(self, messages: Sequence[Message]) -> int:
+        """Append without waiting; return how many were dropped because too many wait already."""
+        if self._poster is None:
+            return len(messages)
+        if self._poster.fatal:
+            self._retired.append(self._poster)
+            self._poster = Handle(poster_settings(self._conf, f"{self._client_id}-post"), "runnerq-post")
+        return self._poster.post(messages, self._room)
+
+    def partition_for_batch(self, topic: str, partitions: int) -> int:
+        """Return where the next batch goes: each in turn, leaving out those that owe an answer for 100 ms."""
+        turn = self._turns.get(topic)
+        turn = random.randrange(partitions) if turn is None else (turn + 1) % partitions  # noqa: S311 -- spreads load
+        if self._open:
+            slow = self._slow()
+            for step in range(partitions if slow else 0):
+                if (topic, (turn + step) % partitions) not in slow:
+                    turn = (turn + step) % partitions
+                    break
+        self._turns[topic] = turn
+        return turn
+
+    async def _round(self, messages: Sequence[Message]) -> Batch:
+        batch = Batch(messages, asyncio.get_running_loop())
+        if not messages:
+            return batch
+        if self._handle is None:
+            raise RuntimeError("the producer is not started, or closed")
+        self._open[batch] = None
+        try:
+            if not self._handle.produce(batch):
+                self._replace()
+                self._handle.produce(batch)
+            await batch.future
+        finally:
+            self._open.pop(batch, None)
+        return batch
+
+    def _slow(self) -> set[tuple[str, int]]:
+        slow: set[tuple[str, int]] = set()
+        late = time.monotonic() - SLOW_S
+        for batch in self._open:
+            if batch.since > late:
+                break
+            slow |= batch.unanswered()
+        return slow
+
+    def _session(self) -> Handle:
+        return Handle(producer_settings(self._conf, self._client_id), "runnerq-append")
+
+    def _replace(self) -> None:
+        # The old session still owes reports: it is polled until close.
+        if self._handle is not None:
+            self._retired.append(self._handle)
+        self._handle = self._session()
