@@ -115,10 +115,10 @@ class Source(models.Model):
 
 
 class Activity(models.Model):
-    """The newest version of an activity: narrow, for lists. Arguments are in Payload, history in Transition.
+    """The newest version of an activity: narrow, for lists. Arguments: Payload; history: Transition.
 
-    ``updated_at`` is when the log took the record in effect (or the start that is shown). ``fence`` is that of
-    the latest known attempt. ``source``/``offset`` address the record in effect, ``first_…`` the first one.
+    ``updated_at`` is when the log took the record in effect (or the start shown). ``fence`` is that of the
+    latest known attempt; above ``version``, it is running. ``source``/``offset`` address the record in effect, ``first_…`` the first one.
     Texts that most rows lack are NULL, not empty.
     """
 
@@ -228,8 +228,8 @@ class Transition(models.Model):
     """An entry of an activity's timeline, with its address in the log; appended, never changed.
 
     The first enqueue has none (the activity row tells of it). A record that ends an attempt (``fence`` > 0)
-    stands for its claim and start too: ``claimed_at``, ``started_at``, and where known the address of its
-    ``started`` event. ``detail`` is JSON text: error, result, lines, message, progress.
+    stands for its claim and start too: ``claimed_at``, ``started_at``, and the addresses of their records where
+    these came with it. ``detail`` is JSON text: error, result, lines, message, progress.
     """
 
     pk = models.CompositePrimaryKey("activity", "source", "offset")
@@ -240,8 +240,10 @@ class Transition(models.Model):
     claimed_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     due_at = models.DateTimeField(null=True)
+    claimed_offset = models.BigIntegerField(null=True)
     started_offset = models.BigIntegerField(null=True)
     source = _link("queues.Source")
+    claimed_source = _link("queues.Source", null=True)
     started_source = _link("queues.Source", null=True)
     worker = _link("queues.Name", null=True)
     attempt = models.IntegerField(default=0)
@@ -259,6 +261,27 @@ class Transition(models.Model):
 
     def __str__(self) -> str:
         return f"{self.activity_id} {self.version}"
+
+
+class Absent(models.Model):
+    """What must be remembered of an activity that has no row: that it was purged, or a start that came early."""
+
+    activity = models.TextField(primary_key=True, db_column="activity_id", db_collation="C")
+    purged_version = models.BigIntegerField(null=True)
+    first_source = _link("queues.Source", null=True)
+    first_offset = models.BigIntegerField(null=True)
+    fence = models.BigIntegerField(default=0)
+    attempt = models.IntegerField(default=0)
+    started_at = models.DateTimeField(null=True)
+    worker = _link("queues.Name", null=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = '"idx"."absent"'
+        indexes: ClassVar = [models.Index(fields=["at"], name="absent_at")]
+
+    def __str__(self) -> str:
+        return str(self.activity)
 
 
 class Counter(models.Model):

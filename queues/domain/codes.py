@@ -46,9 +46,10 @@ class Moment(IntEnum):
     """What an entry of the timeline tells of: a record of a stage topic, or a note from the feed."""
 
     RECORD = 1
-    STARTED = 2
-    PROGRESS = 3
-    LOG = 4
+    CLAIMED = 2
+    STARTED = 3
+    PROGRESS = 4
+    LOG = 5
 
 
 class NameKind(IntEnum):
