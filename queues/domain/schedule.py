@@ -31,7 +31,9 @@ def parse_span(text: str) -> int:
     """
     squeezed = text.strip().lower().replace(" ", "")
     if not re.fullmatch(f"(?:{_SPAN.pattern})+", squeezed):
-        raise InvalidOption(f"every={text!r}: use whole numbers with s, m, h or d, as in '30s', '5m' or '1h30m'")
+        raise InvalidOption(
+            f"every={text!r}: use whole numbers with s, m, h or d, as in '30s', '5m' or '1h30m'"
+        )
     span_ms = sum(int(number) * _UNITS_MS[unit] for number, unit in _SPAN.findall(squeezed))
     if not MIN_EVERY_MS <= span_ms <= MAX_EVERY_MS:
         raise InvalidOption(f"every={text!r}: must lie between one second and a year")

@@ -1,0 +1,1 @@
+"""Handlers: how they are declared, enqueued, found and run."""
