@@ -1,0 +1,1 @@
+"""The console: pages, the websocket, and how values are written in them."""

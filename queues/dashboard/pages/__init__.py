@@ -1,0 +1,1 @@
+"""One page a file: its views, and nothing that another page needs."""
