@@ -76,8 +76,8 @@ class Activity(msgspec.Struct, omit_defaults=True, gc=False, kw_only=True):
     """The body of a record. Instants and spans are in ms; ``*_ms`` 0 means never.
 
     ``version`` 0 is the first enqueue, later ones are ``epoch * 2**36 + n``. ``fence`` is the version of the
-    claim whose attempt this record ends (0: none did). ``workflow`` is the id of the activity that waits for this
-    one; ``members`` is how many this one waits for.
+    claim whose attempt this record ends (0: none did). ``workflow`` is ``queue/id`` of the activity that waits for
+    this one; ``members`` is how many this one waits for.
     """
 
     id: str

@@ -152,6 +152,12 @@ class UnknownSchemaVersion(QueueError):
     code = "unknown_schema_version"
 
 
+class PositionLost(QueueError):
+    """The log has no record at the offset that a view has reached (cut, or expired): the view stops there."""
+
+    code = "position_lost"
+
+
 class Misconfigured(QueueError):
     """A setting, topic or server is not as the product needs it; the text says how to mend it."""
 

@@ -24,6 +24,7 @@ class HotRecord(NamedTuple):
     worker: str
     type: str
     due_ms: int
+    members: int
     result: bytes | None
     body: bytes | None
 
@@ -61,6 +62,7 @@ async def find(hot: Hot, queue: str, activity_id: str) -> HotRecord | None:
         worker=a.get("w", ""),
         type=a.get("t", ""),
         due_ms=int(a.get("du", 0)),
+        members=int(a.get("m", 0)),
         result=_as_bytes(a.get("r")),
         body=_as_bytes(a.get("x")),
     )

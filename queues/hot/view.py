@@ -147,6 +147,10 @@ class Hot:
         """Reserve ids and unique keys; returns '' or the reason of refusal for each (see reserve.lua)."""
         return list(_unpack(await self._run("reserve", queue, items)))
 
+    async def watch(self, queue: str, activity_id: str) -> bool:
+        """Ask for a message on the queue's ``done`` channel when the activity ends; False when it is not live."""
+        return bool(await self._run("watch", queue, (activity_id,)))
+
     async def confirm(self, queue: str, items: Sequence[tuple[str, str, int]]) -> None:
         """End reservations: (id, unique key, kept)."""
         await self._run("confirm", queue, items)

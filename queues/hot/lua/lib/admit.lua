@@ -7,6 +7,10 @@ local function first(r) return not terminal(r) and r[2] ~= 'r' end
 local function own(r) return terminal(r) and '' or (r[2] .. '.' .. string.format('%.0f', r[5])) end
 local function given(value) return value ~= '' and value ~= 0 and value or nil end
 
+local function band_of(p)
+  return p >= 75 and 'c' or p > 0 and 'h' or p == 0 and 'n' or 'l'
+end
+
 -- Confirm the unique key, or tell that another live activity holds it.
 local function taken(id, key)
   local holder = redis.call('GET', K .. 'uq:' .. key)
@@ -20,7 +24,7 @@ end
 
 local function admit(id, r, body, records)
   local a = {
-    v = r[5], d = r[5], b = r[17] ~= '' and string.sub(r[17], 1, 1) or r[2], p = r[8], t = r[7], du = given(r[9]),
+    v = r[5], d = r[5], b = band_of(r[8]), p = r[8], t = r[7], du = given(r[9]),
     ex = given(r[10]), k = given(r[11]), u = given(r[12]), n = given(r[13]), l = #r[14] > 0 and r[14] or nil,
     wf = given(r[15]), m = given(r[16]), ad = r[17] ~= '' and r[17] or (r[2] .. ':' .. string.format('%.0f', r[4])),
     pt = r[3], at = r[20], rc = with_records(with_records(records, own(r)), r[18]), x = body,

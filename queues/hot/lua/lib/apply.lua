@@ -19,6 +19,8 @@ local function apply_record(r, body, by_loader)
   end
   if a and a.v >= v then
     a.rc = with_records(a.rc, own(r))
+    -- Whoever settled it may not have been told the offset; the loader knows it.
+    if by_loader and terminal(r) and a.v == v then a.so = r[2] .. ':' .. string.format('%.0f', r[4]) end
     put(id, a)
     return a.v == v and 1 or 0, with_records(a.rc, r[18])
   end
