@@ -118,8 +118,8 @@ class Activity(models.Model):
     """The newest version of an activity: narrow, for lists. Arguments: Payload; history: Transition.
 
     ``updated_at`` is when the log took the record in effect (or the start shown). ``fence`` is that of the
-    latest known attempt; above ``version``, it is running. ``source``/``offset`` address the record in effect, ``first_…`` the first one.
-    Texts that most rows lack are NULL, not empty.
+    latest known attempt; above ``version``, it is running. ``source`` and ``offset`` address the record in
+    effect, ``first_…`` the first one. Texts that most rows lack are NULL, not empty.
     """
 
     # Wide columns of fixed length stand first: no padding between them.
@@ -228,8 +228,8 @@ class Transition(models.Model):
     """An entry of an activity's timeline, with its address in the log; appended, never changed.
 
     The first enqueue has none (the activity row tells of it). A record that ends an attempt (``fence`` > 0)
-    stands for its claim and start too: ``claimed_at``, ``started_at``, and the addresses of their records where
-    these came with it. ``detail`` is JSON text: error, result, lines, message, progress.
+    stands for its claim and start too: ``claimed_at``, ``started_at``, and the addresses of their records
+    where these came with it. ``detail`` is JSON text: error, result, lines, message, progress.
     """
 
     pk = models.CompositePrimaryKey("activity", "source", "offset")
@@ -264,7 +264,7 @@ class Transition(models.Model):
 
 
 class Absent(models.Model):
-    """What must be remembered of an activity that has no row: that it was purged, or a start that came early."""
+    """What to remember of an activity without a row: that it was purged, or a start that came early."""
 
     activity = models.TextField(primary_key=True, db_column="activity_id", db_collation="C")
     purged_version = models.BigIntegerField(null=True)
