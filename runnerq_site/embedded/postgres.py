@@ -29,13 +29,12 @@ shared_buffers = 128MB
 timezone = 'UTC'
 log_timezone = 'UTC'
 fsync = {durable}
-synchronous_commit = {durable}
 full_page_writes = {durable}
 """
 
 
 class Postgres(Server):
-    """Listen on a socket that only this user can open; ``durable=False`` trades power cuts for speed."""
+    """Listen on a socket that only this user can open; commits survive ``kill``, with ``durable`` power cuts too."""
 
     name = "postgres"
     # Fast shutdown: open sessions are ended, not waited for.
