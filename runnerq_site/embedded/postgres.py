@@ -34,7 +34,7 @@ full_page_writes = {durable}
 
 
 class Postgres(Server):
-    """Listen on a socket that only this user can open; commits survive ``kill``, with ``durable`` power cuts too."""
+    """Listen on a socket of this user; commits survive ``kill``, with ``durable`` power cuts too."""
 
     name = "postgres"
     # Fast shutdown: open sessions are ended, not waited for.

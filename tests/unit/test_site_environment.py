@@ -19,7 +19,7 @@ def test_every_missing_variable_is_named_at_once():
     env = Environment({"PRESENT": "x"})
     for name in ("ONE", "PRESENT", "TWO"):
         env.required(name)
-    with pytest.raises(ImproperlyConfigured, match="ONE, TWO$"):
+    with pytest.raises(ImproperlyConfigured, match=r"ONE, TWO$"):
         env.refuse_missing()
 
 
