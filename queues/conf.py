@@ -27,9 +27,15 @@ class Conf:
     partitions: int = _setting(4, "partitions of a new queue's stage topics")
     replication: int = _setting(-1, "replication factor of new topics; -1 is the broker's default")
     min_insync_replicas: int = _setting(0, "min.insync.replicas of new topics; 0 is the broker's default")
-    create_topics: bool = _setting(True, "create a queue's topics on first use; off where only `topics --apply` may")
-    max_payload_bytes: int = _setting(1024 * 1024, "arguments, and result, of one activity: bytes of JSON each")
-    hot_window: int = _setting(50_000, "activities per queue and band that Redis holds ready; the rest waits in Kafka")
+    create_topics: bool = _setting(
+        True, "create a queue's topics on first use; off where only `topics --apply` may"
+    )
+    max_payload_bytes: int = _setting(
+        1024 * 1024, "arguments, and result, of one activity: bytes of JSON each"
+    )
+    hot_window: int = _setting(
+        50_000, "activities per queue and band that Redis holds ready; the rest waits in Kafka"
+    )
     hot_recent: int = _setting(200_000, "settled activities per queue that Redis remembers at the most")
     stub_s: int = _setting(60, "how long a settled activity stays readable in Redis, at least")
     once_stub_s: int = _setting(3600, "the same for ids that may come twice (chosen by a caller, derived)")
@@ -38,15 +44,21 @@ class Conf:
     timeout_s: float = _setting(300.0, "run time of one attempt where the activity does not say otherwise")
     max_attempts: int = _setting(3, "attempts where the activity does not say otherwise")
     append_timeout_s: float = _setting(10.0, "how long an append may take before its outcome is unknown")
-    max_waiting: int = _setting(50_000, "records of one process that may wait for the log; more are refused (503)")
+    max_waiting: int = _setting(
+        50_000, "records of one process that may wait for the log; more are refused (503)"
+    )
     max_waiting_bytes: int = _setting(256 * 1024 * 1024, "the same in bytes")
     claim_batch: int = _setting(200, "activities that one claim takes at the most")
     load_batch: int = _setting(1_000, "records that the loader applies in one call")
     index_batch: int = _setting(5_000, "records that the indexer writes in one transaction")
-    retention_days: float = _setting(30.0, "how long the index keeps terminal activities that are not completed")
+    retention_days: float = _setting(
+        30.0, "how long the index keeps terminal activities that are not completed"
+    )
     retention_completed_days: float = _setting(7.0, "how long the index keeps completed activities")
     payload_index_bytes: int = _setting(16 * 1024, "arguments up to this size are searchable by path")
-    events_enqueued: bool = _setting(False, "publish an event for each enqueue too (the pending record tells it)")
+    events_enqueued: bool = _setting(
+        False, "publish an event for each enqueue too (the pending record tells it)"
+    )
     system_queue: str = _setting("runnerq.system", "queue of the product's own work")
 
     @property
@@ -61,7 +73,9 @@ KEYS = tuple(f.name.upper() for f in dataclasses.fields(Conf))
 def unknown_keys(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return each key that is no setting → the nearest one, or ``""``."""
     return {
-        key: next(iter(difflib.get_close_matches(key.upper(), KEYS, 1)), "") for key in settings if key not in KEYS
+        key: next(iter(difflib.get_close_matches(key.upper(), KEYS, 1)), "")
+        for key in settings
+        if key not in KEYS
     }
 
 
@@ -78,7 +92,9 @@ def build(settings: Mapping[str, Any]) -> Conf:
         value = getattr(conf, f.name)
         _require_type(f.name.upper(), value, f.default)
     if conf.heartbeat_s * 2 > conf.lease_s:
-        raise Misconfigured("RUNNERQ['HEARTBEAT_S'] must be at most half of LEASE_S, or one slow renewal loses leases")
+        raise Misconfigured(
+            "RUNNERQ['HEARTBEAT_S'] must be at most half of LEASE_S, or one slow renewal loses leases"
+        )
     return conf
 
 

@@ -87,7 +87,11 @@ def _after_failure(activity: Activity, outcome: Outcome, now_ms: int) -> tuple[S
         activity.errors = keep_error(activity.errors, outcome.failure)
     if not outcome.retryable or not activity.attempts_left:
         activity.dead = activity.on_exhaustion is OnExhaustion.DEAD_LETTER
-        reason = outcome.reason if outcome.retryable or outcome.reason is not Reason.FAILED else Reason.NON_RETRYABLE
+        reason = (
+            outcome.reason
+            if outcome.retryable or outcome.reason is not Reason.FAILED
+            else Reason.NON_RETRYABLE
+        )
         return State.DISCARDED, Cause.EXHAUST, reason.value
     delay = outcome.delay_ms if outcome.delay_ms is not None else activity.retry.delay_ms(activity.attempt)
     if delay <= 0:

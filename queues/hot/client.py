@@ -100,7 +100,11 @@ class Client:
             return await self.redis.execute_command(*args)
 
     async def listen(
-        self, channels: Sequence[str], heard: Callable[[str, str], None], *, ready: asyncio.Event | None = None
+        self,
+        channels: Sequence[str],
+        heard: Callable[[str, str], None],
+        *,
+        ready: asyncio.Event | None = None,
     ) -> None:
         """Call ``heard(channel, text)`` for each message until cancelled; reconnects by itself."""
         while True:

@@ -42,7 +42,9 @@ class HotRebuild:
     async def fill(self, rows: Sequence[Row], records: Sequence[str], bodies: Sequence[bytes]) -> None:
         """Load live activities and stubs; ``records`` are those of each that have no null."""
         stubs = (str(int(self._hot.conf.stub_s * 1000)), str(int(self._hot.conf.once_stub_s * 1000)))
-        await self._hot.client.run("rebuild_fill", self._keys.meta, (self._token, rows, records), *stubs, *bodies)
+        await self._hot.client.run(
+            "rebuild_fill", self._keys.meta, (self._token, rows, records), *stubs, *bodies
+        )
 
     async def open(self, epoch: int, positions: Sequence[tuple[str, int]], *, paused: bool) -> None:
         """Set positions and open the queue under ``epoch``."""

@@ -25,6 +25,8 @@ def script(name: str) -> Script:
     folder = files(__package__) / "lua"
     own = (folder / f"{name}.lua").read_text()
     includes = _INCLUDE.search(own)
-    parts = [(folder / "lib" / f"{one}.lua").read_text() for one in includes.group(1).split()] if includes else []
+    parts = (
+        [(folder / "lib" / f"{one}.lua").read_text() for one in includes.group(1).split()] if includes else []
+    )
     text = "\n".join((*parts, own))
     return Script(name, re.sub(r"^\s*--.*\n", "", text, flags=re.MULTILINE))

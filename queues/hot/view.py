@@ -77,7 +77,13 @@ class Hot:
         return (await self._run("renew", queue, (lease_ms, held))).decode()
 
     async def apply(
-        self, queue: str, rows: Sequence[Row], bodies: Sequence[bytes], *, by_loader: bool = False, epoch: int = 0
+        self,
+        queue: str,
+        rows: Sequence[Row],
+        bodies: Sequence[bytes],
+        *,
+        by_loader: bool = False,
+        epoch: int = 0,
     ) -> list[tuple[int, str]]:
         """Apply later records; returns for each (COUNTED, NOT_COUNTED or OLD_EPOCH, superfluous records)."""
         packed = await self._run("apply", queue, (by_loader, epoch, rows), *self._stub, *bodies)
@@ -85,7 +91,12 @@ class Hot:
         return list(zip(counted, superfluous, strict=True))
 
     async def island(
-        self, queue: str, band: str, partition: int, runs: Sequence[tuple[int, Sequence[Row]]], bodies: Sequence[bytes]
+        self,
+        queue: str,
+        band: str,
+        partition: int,
+        runs: Sequence[tuple[int, Sequence[Row]]],
+        bodies: Sequence[bytes],
     ) -> str:
         """Let own first records take effect; returns a digit a run: 1 accepted, 0 left to the loader, 2 backlog."""
         request = (band, partition, self.conf.hot_window, MOST_AHEAD, LOADER_SILENCE_MS, runs)
@@ -100,14 +111,27 @@ class Hot:
         return int(position), int(room), digits
 
     async def load(  # noqa: PLR0913, PLR0917 -- the arguments of the script
-        self, queue: str, epoch: int, band: str, partition: int, following: int, rows: Sequence[Row], bodies: Sequence[bytes]
+        self,
+        queue: str,
+        epoch: int,
+        band: str,
+        partition: int,
+        following: int,
+        rows: Sequence[Row],
+        bodies: Sequence[bytes],
     ) -> int:
         """Apply first records and move the position to ``following``; returns the position."""
         request = (epoch, band, partition, following, rows)
         return int(await self._run("load", queue, request, *self._stub, *bodies))
 
     async def move(  # noqa: PLR0913, PLR0917 -- the arguments of the script
-        self, queue: str, epoch: int, code: str, partition: int, following: int, nulled: Sequence[tuple[str, str]]
+        self,
+        queue: str,
+        epoch: int,
+        code: str,
+        partition: int,
+        following: int,
+        nulled: Sequence[tuple[str, str]],
     ) -> int:
         """Move a later topic's position past records whose nulls are in the log."""
         return int(await self._run("move", queue, (epoch, code, partition, following, nulled)))
@@ -134,7 +158,9 @@ class Hot:
         moved, following = await self._run("promote", queue, (most,))
         return int(moved), int(following)
 
-    async def overdue(self, queue: str, most: int) -> tuple[list[tuple[str, int, int, bool]], list[tuple[str, int, str]]]:
+    async def overdue(
+        self, queue: str, most: int
+    ) -> tuple[list[tuple[str, int, int, bool]], list[tuple[str, int, str]]]:
         """List expired leases (id, version, partition, settling) and expired or duplicate waiting (id, version, why)."""
         leases, waiting = _unpack(await self._run("overdue", queue, (most,)))
         return [tuple(x) for x in leases], [tuple(x) for x in waiting]

@@ -69,7 +69,12 @@ class Lease:
         if self._activity is None:
             a = decode_activity(self.body)
             a.state = State.ACTIVE
-            a.attempt, a.fence, a.worker, a.claimed_ms = self.attempt, self.fence, self.worker, self.claimed_ms
+            a.attempt, a.fence, a.worker, a.claimed_ms = (
+                self.attempt,
+                self.fence,
+                self.worker,
+                self.claimed_ms,
+            )
             a.started_ms = a.ended_ms = a.due_ms = 0
             self._activity = a
         return self._activity

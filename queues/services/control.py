@@ -31,7 +31,9 @@ async def append_fact(b: Backbone, key: str, value: bytes) -> int:
     await b.admin.create_control_topic()
     [report] = await b.log.append([Message(control_topic(b.conf), 0, key.encode(), value, None)])
     if report.error or report.offset < 0:
-        raise LogUnavailable(f"the control topic did not take {key}: {report.error or 'no offset was reported'}")
+        raise LogUnavailable(
+            f"the control topic did not take {key}: {report.error or 'no offset was reported'}"
+        )
     return report.offset
 
 

@@ -36,7 +36,9 @@ async def delete(b: Backbone, queue: str, activity_id: str, *, actor: str, reaso
         raise NotFound(f"activity {activity_id} is not known in queue {queue}")
     if row.state not in TERMINAL:
         raise Conflict(f"activity {activity_id} is {row.state}: cancel it first")
-    [refusal] = await _purge(b, queue, [Settled(activity_id, row.kind, row.partition, row.version)], actor, reason)
+    [refusal] = await _purge(
+        b, queue, [Settled(activity_id, row.kind, row.partition, row.version)], actor, reason
+    )
     if refusal is not None:
         raise refusal
 

@@ -60,7 +60,8 @@ async def enqueue_activities(b: Backbone, activities: Sequence[Activity]) -> lis
     b.budget.take(len(activities), size)
     try:
         answers = await asyncio.gather(
-            *(committed.submit(key, items, len(items)) for key, items in groups.items()), return_exceptions=True
+            *(committed.submit(key, items, len(items)) for key, items in groups.items()),
+            return_exceptions=True,
         )
     finally:
         b.budget.give(len(activities), size)
@@ -192,4 +193,6 @@ async def _answer(
         if accepted:
             raise EnqueueUnknown(tuple(a.id for a in activities if a.id not in accepted), str(refused))
         raise refused
-    return [accepted.get(a.id) or Accepted(reserved.existing[a.id], a.queue, -1, -1, True) for a in activities]
+    return [
+        accepted.get(a.id) or Accepted(reserved.existing[a.id], a.queue, -1, -1, True) for a in activities
+    ]

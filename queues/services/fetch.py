@@ -64,7 +64,9 @@ async def fetch_cold(b: Backbone, queue: str, activity_id: str) -> Cold | None:
     if hot is not None and hot.settled and hot.record:
         code, _, offset = hot.record.partition(":")
         kind, band = stage_of_code(code)
-        return _cold(await fetch_record(b, queue, kind, band, hot.partition, int(offset)), hot.address, hot.attempt)
+        return _cold(
+            await fetch_record(b, queue, kind, band, hot.partition, int(offset)), hot.address, hot.attempt
+        )
     from queues.index.reads import find_record  # noqa: PLC0415 -- only what is not hot needs the index
 
     row = await find_record(await b.index(), activity_id)

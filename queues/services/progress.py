@@ -39,7 +39,13 @@ def report_lines(b: Backbone, lease: Lease, lines: Sequence[str], level: str = "
 
 def _data(lease: Lease) -> EventData:
     return EventData(
-        lease.queue, lease.type, State.ACTIVE.value, 0, fence=lease.fence, attempt=lease.attempt, worker=lease.worker
+        lease.queue,
+        lease.type,
+        State.ACTIVE.value,
+        0,
+        fence=lease.fence,
+        attempt=lease.attempt,
+        worker=lease.worker,
     )
 
 

@@ -80,4 +80,6 @@ def _note(reserved: Reserved, a: Activity, answer: str) -> None:
 async def confirm(b: Backbone, reserved: Reserved, kept: Collection[str]) -> None:
     """End the reservations: of ``kept`` ids for good, of others by giving them back."""
     for queue, held in reserved.held.items():
-        await b.hot.confirm(queue, [(activity_id, key, 1 if activity_id in kept else 0) for activity_id, key in held])
+        await b.hot.confirm(
+            queue, [(activity_id, key, 1 if activity_id in kept else 0) for activity_id, key in held]
+        )

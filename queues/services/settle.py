@@ -44,7 +44,9 @@ class Sealed(NamedTuple):
 def seal(activity: Activity, partition: int, address: str, earlier: str) -> Sealed:
     """Return the record of a later version, in its topic's shape."""
     headers = later_headers(activity, address, earlier)
-    return Sealed(activity, stage_of(activity), partition, address, earlier, encode_activity(activity), headers)
+    return Sealed(
+        activity, stage_of(activity), partition, address, earlier, encode_activity(activity), headers
+    )
 
 
 async def settle(b: Backbone, lease: Lease, outcome: Outcome, *, started_ms: int = 0) -> None:
@@ -79,7 +81,9 @@ def _seal_outcome(b: Backbone, lease: Lease, outcome: Outcome, started_ms: int) 
     a.started_ms = started_ms
     limit = b.conf.max_payload_bytes
     if outcome.ending is Ending.COMPLETED and len(outcome.result) > limit:
-        why = f"the result is {len(outcome.result):,} bytes of JSON, the limit is {limit:,} (MAX_PAYLOAD_BYTES)"
+        why = (
+            f"the result is {len(outcome.result):,} bytes of JSON, the limit is {limit:,} (MAX_PAYLOAD_BYTES)"
+        )
         failure = Failure("ResultTooLarge", why, lease.attempt, now, worker=lease.worker)
         outcome = failed(failure, retryable=False, reason=Reason.RESULT_TOO_LARGE)
     return seal(settle_version(a, outcome, lease.version, now), lease.partition, lease.address, lease.earlier)
@@ -90,7 +94,9 @@ async def commit_sealed(b: Backbone, queue: str, items: Sequence[Sealed]) -> lis
     topics = {kind: topic_name(b.conf, queue, kind) for kind in (Kind.COMPLETED, Kind.DLQ, Kind.RETRY)}
     reports = await b.log.append(
         [
-            Message(topics[s.kind], s.partition, record_key(s.activity.id, s.activity.version), s.body, s.headers)
+            Message(
+                topics[s.kind], s.partition, record_key(s.activity.id, s.activity.version), s.body, s.headers
+            )
             for s in items
         ]
     )
@@ -126,7 +132,9 @@ async def _apply(  # noqa: PLR0913, PLR0917 -- one flush, split in two for readi
         said = await b.hot.apply(queue, rows, bodies)
     except HotUnavailable as exc:
         for at in landed:
-            answers[at] = OutcomeUnknown(items[at].activity.id, f"appended, but Redis could not be asked: {exc}")
+            answers[at] = OutcomeUnknown(
+                items[at].activity.id, f"appended, but Redis could not be asked: {exc}"
+            )
         return
     for at, (verdict, _) in zip(landed, said, strict=True):
         if verdict == OLD_EPOCH:

@@ -16,7 +16,7 @@ local function taken(id, key)
   local holder = redis.call('GET', K .. 'uq:' .. key)
   if holder and holder ~= id then
     local b = get(holder)
-    if b and b.s ~= 'gone' then return true end
+    if b and b.s ~= 'gone' then return not keep_both end
   end
   redis.call('SET', K .. 'uq:' .. key, id)
   return false

@@ -8,7 +8,7 @@ local epoch, counter = tonumber(meta[1]), tonumber(meta[3])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local EPOCH = 2 ^ 36
-local drawn = 0
+local drawn, keep_both = 0, false
 
 -- Draw the next version; save_drawn() must follow before the script ends.
 local function draw()

@@ -1,0 +1,60 @@
+"""Load first records: those that no island covers, up to the window."""
+
+from collections.abc import Sequence
+
+from queues import failpoints
+from queues.domain.errors import MalformedRecord
+from queues.domain.record import Record, decode_body
+from queues.hot.pack import row_of
+from queues.keeper.quarantine import quarantine
+from queues.keeper.stage import Stage
+from queues.log.consumer import RawMessage
+
+NOTHING, NULL, LOAD = "0", "1", "2"
+
+
+async def load_pending(stage: Stage, batch: Sequence[RawMessage]) -> int:
+    """Apply a batch of a pending topic; return the offset to go on at, within the batch when the window is full."""
+    records: list[Record] = []
+    for m in batch:
+        if m.value is None:
+            continue
+        try:
+            records.append(stage.parse(m))
+        except MalformedRecord as exc:
+            await quarantine(stage, m, exc)
+    following = batch[-1].offset + 1
+    asked = [(r.id, r.offset) for r in records]
+    _, room, digits = await stage.b.hot.look(
+        stage.queue, stage.epoch, stage.band.value, stage.place[1], asked
+    )
+    chosen: list[Record] = []
+    nulls: list[tuple[str, str]] = []
+    for r, digit in zip(records, digits, strict=True):
+        if digit == LOAD:
+            if len(chosen) >= room:
+                following = r.offset
+                break
+            chosen.append(r)
+        elif digit == NULL:
+            nulls.append((r.id, f"{stage.code}.{r.version}"))
+    await stage.write_nulls(nulls)
+    failpoints.hit("loader.nulled")
+    await _load(stage, chosen, following)
+    failpoints.hit("loader.loaded")
+    return following
+
+
+async def _load(stage: Stage, chosen: Sequence[Record], following: int) -> None:
+    rows, bodies = [], []
+    for r in chosen:
+        try:
+            a = decode_body(r)
+        except MalformedRecord as exc:
+            await quarantine(stage, r, exc)
+            continue
+        rows.append(row_of(a, stage.code, r.partition, r.offset))
+        bodies.append(r.body or b"")
+    await stage.b.hot.load(
+        stage.queue, stage.epoch, stage.band.value, stage.place[1], following, rows, bodies
+    )

@@ -1,0 +1,232 @@
+"""The loader keeps the hot view: it applies what enqueuers and settlers could not, and writes every null."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+
+from queues import observe
+from queues.domain.errors import QueueError
+from queues.domain.priority import Band
+from queues.domain.record import STAGES, Kind
+from queues.hot import reads
+from queues.hot.client import EpochChanged, HotClosed
+from queues.hot.keys import code_of
+from queues.keeper.directory import Directory
+from queues.keeper.load_later import load_later
+from queues.keeper.load_pending import load_pending
+from queues.keeper.loop import Loop
+from queues.keeper.stage import Partition, Stage
+from queues.log.consumer import GroupReader, RawMessage
+from queues.services.backbone import Backbone
+
+logger = logging.getLogger(__name__)
+WAIT_S = 0.2
+COMMIT_S = 1.0
+LOOK_AT_FULL_S = 0.1
+SIGN_OF_LIFE_S = 10.0
+
+
+class Loader(Loop):
+    """One member of the loaders' group: apply → nulls → what the settle causes → position → commit."""
+
+    name = "loader"
+    rest_s = 0.0
+
+    def __init__(self, b: Backbone, directory: Directory, *, group: str = "", member: str = "") -> None:
+        self._b = b
+        self._directory = directory
+        self._group = group or f"{b.conf.topic_prefix}-loader"
+        self._member = member or None
+        self._reader: GroupReader | None = None
+        self._version = -1
+        self._epochs: dict[str, int] = {}
+        self._full: dict[Partition, float] = {}
+        self._following: dict[Partition, int] = {}
+        self._uncommitted: dict[Partition, int] = {}
+        self._committed_at = 0.0
+        self._alive_at: dict[str, float] = {}
+
+    async def start(self) -> None:
+        """Join the group."""
+        self._reader = GroupReader(
+            self._b.conf,
+            self._group,
+            positions=self._positions,
+            on_revoke=self._revoked,
+            static_id=self._member,
+        )
+
+    async def step(self) -> int:
+        """Load what has come; return how many records."""
+        await self._follow_directory()
+        assert self._reader is not None  # noqa: S101 -- start() has run
+        messages = await self._reader.read(self._b.conf.load_batch, WAIT_S)
+        batches: dict[Partition, list[RawMessage]] = {}
+        for m in messages:
+            batches.setdefault((m.topic, m.partition), []).append(m)
+        failures = await asyncio.gather(*(self._load(p, batch) for p, batch in batches.items()))
+        await self._reach_ends()
+        await self._look_at_full()
+        await self._commit()
+        for failure in failures:
+            if failure is not None:
+                raise failure
+        return len(messages)
+
+    async def close(self) -> None:
+        """Leave the group, so that another loader takes over at once."""
+        if self._reader is not None:
+            await self._reader.close()
+
+    # -- where to read ------------------------------------------------------------------------------------------
+
+    async def _follow_directory(self) -> None:
+        await self._directory.refresh()
+        if self._version != self._directory.version:
+            stages = [t for t, (_, kind, _) in self._directory.topics.items() if kind in STAGES]
+            if stages and self._reader is not None:
+                self._reader.subscribe(stages)
+            self._version = self._directory.version
+
+    async def _positions(self, partitions: list[Partition]) -> Mapping[Partition, int]:
+        """Tell the reader where the hot view stands; a queue that is closed is read from anywhere, and dropped."""
+        found: dict[Partition, int] = {}
+        for queue in {self._queue_of(p) for p in partitions}:
+            found |= await self._stand(queue, [p for p in partitions if self._queue_of(p) == queue])
+        self._full = {p: at for p, at in self._full.items() if p not in found}
+        return found
+
+    async def _stand(self, queue: str, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        epoch = await reads.epoch(self._b.hot, queue)
+        if epoch is None:
+            self._epochs.pop(queue, None)
+            return {}
+        stored = await reads.positions(self._b.hot, queue)
+        self._epochs[queue] = epoch
+        stand = {}
+        for p in partitions:
+            _, kind, band = self._directory.topics[p[0]]
+            offset = stored.get(f"{code_of(kind, Band(band))}:{p[1]}", 0)
+            self._following[p] = offset
+            if offset:
+                stand[p] = offset
+        return stand
+
+    def _queue_of(self, p: Partition) -> str:
+        return self._directory.topics[p[0]][0]
+
+    async def _revoked(self, partitions: list[Partition]) -> None:
+        for p in partitions:
+            self._full.pop(p, None)
+            self._uncommitted.pop(p, None)
+
+    async def _restand(self, queue: str) -> None:
+        """Go where the newly opened hot view says."""
+        assert self._reader is not None  # noqa: S101 -- start() has run
+        mine = [
+            p
+            for p in self._reader.assignment()
+            if p[0] in self._directory.topics and self._queue_of(p) == queue
+        ]
+        stand = await self._stand(queue, mine)
+        if queue not in self._epochs:
+            return
+        for p in mine:
+            self._reader.seek(p, stand.get(p, 0))
+            self._full.pop(p, None)
+        self._reader.resume(mine)
+        logger.info("loader.restand queue=%s epoch=%d partitions=%d", queue, self._epochs[queue], len(mine))
+
+    # -- what was read ------------------------------------------------------------------------------------------
+
+    async def _load(self, p: Partition, batch: list[RawMessage]) -> QueueError | None:
+        """Load one partition's batch; whatever goes wrong, it will be read again."""
+        assert self._reader is not None  # noqa: S101 -- start() has run
+        queue, kind, band = self._directory.topics[p[0]]
+        if queue not in self._epochs:
+            await self._restand_quietly(queue)
+            if queue not in self._epochs:
+                self._reader.seek(p, batch[0].offset)
+                return HotClosed(f"queue {queue} waits for the rebuild of its hot view")
+            return None
+        stage = Stage(self._b, queue, kind, Band(band), p, self._epochs[queue])
+        try:
+            following = await (load_pending if kind is Kind.PENDING else load_later)(stage, batch)
+        except (EpochChanged, HotClosed):
+            self._epochs.pop(queue, None)
+            await self._restand_quietly(queue)
+            return None
+        except QueueError as exc:
+            self._reader.seek(p, batch[0].offset)
+            return exc
+        if following <= batch[-1].offset:
+            self._reader.seek(p, following)
+            self._reader.pause([p])
+            self._full[p] = time.monotonic()
+        self._note(p, following)
+        observe.loaded.send(observe.Counted(queue, len(batch)))
+        return None
+
+    async def _restand_quietly(self, queue: str) -> None:
+        try:
+            await self._restand(queue)
+        except QueueError as exc:
+            logger.debug("loader.restand queue=%s %s", queue, exc)
+
+    def _note(self, p: Partition, following: int) -> None:
+        self._following[p] = self._uncommitted[p] = following
+        self._alive_at[self._queue_of(p)] = time.monotonic()
+
+    async def _reach_ends(self) -> None:
+        """Move positions to ends that hold no record of ours, and show queues where nothing happens a sign of life."""
+        assert self._reader is not None  # noqa: S101 -- start() has run
+        now = time.monotonic()
+        for p, end in list(self._reader.at_end.items()):
+            if p not in self._following or p[0] not in self._directory.topics:
+                continue
+            queue, kind, band = self._directory.topics[p[0]]
+            silent = kind is Kind.PENDING and now - self._alive_at.get(queue, 0.0) > SIGN_OF_LIFE_S
+            if queue not in self._epochs:
+                await self._restand_quietly(queue)
+            elif end > self._following[p] or silent:
+                stage = Stage(self._b, queue, kind, Band(band), p, self._epochs[queue])
+                try:
+                    await stage.reach(end)
+                except (EpochChanged, HotClosed):
+                    self._epochs.pop(queue, None)
+                    continue
+                self._note(p, max(end, self._following[p]))
+
+    async def _look_at_full(self) -> None:
+        """Read on where the window has room again."""
+        assert self._reader is not None  # noqa: S101 -- start() has run
+        now = time.monotonic()
+        for p, at in list(self._full.items()):
+            if now - at < LOOK_AT_FULL_S:
+                continue
+            queue, kind, band = self._directory.topics[p[0]]
+            if queue not in self._epochs:
+                await self._restand_quietly(queue)
+                continue
+            stage = Stage(self._b, queue, kind, Band(band), p, self._epochs[queue])
+            try:
+                room = await stage.room()
+            except (EpochChanged, HotClosed):
+                self._epochs.pop(queue, None)
+                continue
+            self._full[p] = now
+            if room >= min(self._b.conf.load_batch, self._b.conf.hot_window // 2):
+                del self._full[p]
+                self._reader.resume([p])
+
+    async def _commit(self) -> None:
+        """Tell Kafka's tools how far the hot view is; nothing of ours reads from there but the rebuild's scan."""
+        if (
+            self._uncommitted
+            and time.monotonic() - self._committed_at > COMMIT_S
+            and self._reader is not None
+        ):
+            offsets, self._uncommitted = self._uncommitted, {}
+            self._committed_at = time.monotonic()
+            await self._reader.commit(offsets)

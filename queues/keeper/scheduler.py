@@ -1,0 +1,71 @@
+"""The scheduler makes due what is due, discards what has expired, and enqueues the ticks of schedules."""
+
+from collections.abc import Sequence
+
+from queues import observe
+from queues.domain.errors import Duplicate, QueueError
+from queues.domain.schedule import Schedule, tick_activity, tick_at
+from queues.hot.client import HotClosed
+from queues.keeper.directory import Directory
+from queues.keeper.loop import Loop
+from queues.services.backbone import Backbone, now_ms
+from queues.services.decide import decide
+from queues.services.enqueue import enqueue_activities
+from queues.services.verbs import expiring
+
+MOST = 2_000
+
+
+class Scheduler(Loop):
+    """Each step is one conditional call a queue, so that two schedulers are harmless."""
+
+    name = "scheduler"
+    rest_s = 0.1
+
+    def __init__(self, b: Backbone, directory: Directory, schedules: Sequence[Schedule] = ()) -> None:
+        self._b = b
+        self._directory = directory
+        self._schedules = schedules
+        self._ticked: dict[str, int] = {}
+
+    async def step(self) -> int:
+        """Look at every queue and schedule once; return how much was done."""
+        await self._directory.refresh()
+        done = await self._tick()
+        for queue in self._directory.queues:
+            try:
+                done += await self._promote(queue) + await self._expire(queue)
+            except HotClosed:
+                continue
+        return done
+
+    async def _promote(self, queue: str) -> int:
+        moved, _ = await self._b.hot.promote(queue, MOST)
+        if moved:
+            observe.promoted.send(observe.Counted(queue, moved))
+        return moved
+
+    async def _expire(self, queue: str) -> int:
+        _, waiting = await self._b.hot.overdue(queue, MOST)
+        if not waiting:
+            return 0
+        answers = await decide(
+            self._b, queue, expiring(), [(activity_id, version) for activity_id, version, _ in waiting]
+        )
+        return sum(not isinstance(answer, QueueError) for answer in answers)
+
+    async def _tick(self) -> int:
+        """Enqueue the newest tick of each schedule that is due; its id follows from schedule and tick."""
+        done, now = 0, now_ms()
+        for schedule in self._schedules:
+            tick_ms = tick_at(now, schedule.every_ms)
+            if self._ticked.get(schedule.entry) == tick_ms:
+                continue
+            try:
+                await enqueue_activities(self._b, [tick_activity(schedule, tick_ms, now)])
+                done += 1
+            except Duplicate:
+                # Another scheduler, or this one before a restart, was first.
+                pass
+            self._ticked[schedule.entry] = tick_ms
+        return done
