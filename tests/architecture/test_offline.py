@@ -11,21 +11,23 @@ VOCABULARIES = re.compile(r"https?://(www\.)?w3\.org/\S*")
 # What makes a browser fetch: attributes and CSS functions. A plain link is followed by people only.
 FETCHES = [
     re.compile(
-        r"<(?!a\b)[a-z][^>]*\s(?:src|href|srcset|action|data|poster)\s*=\s*[\"']?\s*(?:https?:)?//", re.I
+        r"<(?!a\b)[a-z][^>]*\s(?:src|href|srcset|action|data|poster)\s*=\s*[\"']?\s*(?:https?:)?//",
+        re.IGNORECASE,
     ),
-    re.compile(r"url\(\s*[\"']?\s*(?:https?:)?//", re.I),
-    re.compile(r"@import\s+[\"'](?:https?:)?//", re.I),
+    re.compile(r"url\(\s*[\"']?\s*(?:https?:)?//", re.IGNORECASE),
+    re.compile(r"@import\s+[\"'](?:https?:)?//", re.IGNORECASE),
     re.compile(
-        r"(?:fetch|WebSocket|EventSource|importScripts|import)\s*\(\s*[\"'`](?:https?:|wss?:)?//", re.I
+        r"(?:fetch|WebSocket|EventSource|importScripts|import)\s*\(\s*[\"'`](?:https?:|wss?:)?//",
+        re.IGNORECASE,
     ),
-    re.compile(r"\bfrom\s+[\"'](?:https?:)?//", re.I),
+    re.compile(r"\bfrom\s+[\"'](?:https?:)?//", re.IGNORECASE),
 ]
 INLINE = [
-    re.compile(r"<script(?![^>]*\ssrc=)[^>]*>\s*\S", re.I),
-    re.compile(r"<style\b", re.I),
-    re.compile(r"<[^>]+\sstyle\s*=", re.I),
-    re.compile(r"<[^>]+\son[a-z]+\s*=", re.I),
-    re.compile(r"href\s*=\s*[\"']?javascript:", re.I),
+    re.compile(r"<script(?![^>]*\ssrc=)[^>]*>\s*\S", re.IGNORECASE),
+    re.compile(r"<style\b", re.IGNORECASE),
+    re.compile(r"<[^>]+\sstyle\s*=", re.IGNORECASE),
+    re.compile(r"<[^>]+\son[a-z]+\s*=", re.IGNORECASE),
+    re.compile(r"href\s*=\s*[\"']?javascript:", re.IGNORECASE),
 ]
 
 
