@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from queues.domain.codes import LIVE_CODES, Moment, NameKind, StateCode, TopicCode
 
@@ -48,17 +49,19 @@ class QueueConfig(models.Model):
     """What people decided about a queue."""
 
     name = models.CharField(max_length=128, unique=True)
-    partitions = models.PositiveIntegerField(default=0, help_text="with which the queue was created")
-    paused = models.BooleanField(default=False)
-    paused_by = models.CharField(max_length=255, blank=True, default="")
-    paused_reason = models.TextField(blank=True, default="")
+    partitions = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="with which the queue was created"
+    )
+    paused = models.BooleanField(default=False, db_default=False)
+    paused_by = models.CharField(max_length=255, blank=True, default="", db_default="")
+    paused_reason = models.TextField(blank=True, default="", db_default="")
     paused_at = models.DateTimeField(null=True, blank=True)
     retention_days = models.FloatField(null=True, blank=True, help_text="empty: RETENTION_DAYS")
     retention_completed_days = models.FloatField(
         null=True, blank=True, help_text="empty: RETENTION_COMPLETED_DAYS"
     )
     settings = models.JSONField(default=dict, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

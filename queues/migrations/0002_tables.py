@@ -1,6 +1,7 @@
 """The tables of both schemas."""
 
 import django.db.models.deletion
+import django.db.models.functions.datetime
 import queues.models
 from django.db import migrations, models
 
@@ -17,15 +18,15 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=128, unique=True)),
-                ('partitions', models.PositiveIntegerField(default=0, help_text='with which the queue was created')),
-                ('paused', models.BooleanField(default=False)),
-                ('paused_by', models.CharField(blank=True, default='', max_length=255)),
-                ('paused_reason', models.TextField(blank=True, default='')),
+                ('partitions', models.PositiveIntegerField(db_default=0, default=0, help_text='with which the queue was created')),
+                ('paused', models.BooleanField(db_default=False, default=False)),
+                ('paused_by', models.CharField(blank=True, db_default='', default='', max_length=255)),
+                ('paused_reason', models.TextField(blank=True, db_default='', default='')),
                 ('paused_at', models.DateTimeField(blank=True, null=True)),
                 ('retention_days', models.FloatField(blank=True, help_text='empty: RETENTION_DAYS', null=True)),
                 ('retention_completed_days', models.FloatField(blank=True, help_text='empty: RETENTION_COMPLETED_DAYS', null=True)),
                 ('settings', models.JSONField(blank=True, default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('updated_at', models.DateTimeField(auto_now=True)),
             ],
             options={

@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, TypedDict
+from typing import Any, Final, TypedDict
 
 from channels.layers import get_channel_layer
+
+from queues.index.marks import Mark
 
 logger = logging.getLogger(__name__)
 
@@ -14,15 +16,8 @@ MAX_IDS: Final = 200
 """Ids in one message; beyond it the message says that there are more, and pages ask for what they show."""
 
 
-class Mark(NamedTuple):
-    """The state word and version that the index now holds of an activity."""
-
-    state: str
-    version: int
-
-
 class Changed(TypedDict):
-    """A message of the group. ``ids``: id → [state word, version]; ``more``: others of ``queues`` changed too."""
+    """A message of the group; ``ids``: id → [state word, version]; ``more``: others changed too."""
 
     type: str
     queues: list[str]
