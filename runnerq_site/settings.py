@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -128,6 +129,8 @@ USE_TZ = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = env.text("STATIC_ROOT") or BASE_DIR / "staticfiles"
+# WhiteNoise reads files synchronously, which under ASGI costs a thread for the length of one small file.
+warnings.filterwarnings("ignore", "StreamingHttpResponse must consume synchronous iterators")
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
