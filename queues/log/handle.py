@@ -1,7 +1,8 @@
-"""A librdkafka producer with the thread that polls it."""
+"""A session of librdkafka's producer, polled by the event loop."""
 
+import asyncio
 import logging
-import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
@@ -10,21 +11,27 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Producer as Driver
 
 from queues.log.delivery import Batch, Message, refused, report_of_error
+from queues.log.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
-_POLL_S: Final = 0.2
+_SLOWEST_S: Final = 0.01
 
 
 class Handle:
-    """One idempotent session with the brokers; a fatal error ends it, and its owner opens another."""
+    """One idempotent session with the brokers; a fatal error ends it, and its owner opens another.
 
-    def __init__(self, settings: dict[str, Any], name: str) -> None:
+    The loop polls it, in short steps that grow while nothing comes, and not at all when nothing is awaited.
+    Not a thread: each report takes the interpreter's lock anew, and beside a busy loop a thread gets that so
+    seldom that a batch of a thousand was seen to take seconds.
+    """
+
+    def __init__(self, settings: dict[str, Any], loop: asyncio.AbstractEventLoop, first_s: float) -> None:
         self.driver = Driver({**settings, "error_cb": self._on_error})
         self.fatal = ""
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._poll, name=name, daemon=True)
-        self._thread.start()
+        self._first_s = first_s
+        self._quiet_since = 0.0
+        self._pulse = Pulse(loop, self._beat)
 
     def produce(self, batch: Batch) -> bool:
         """Hand the batch to librdkafka; tell whether the session could take records at all.
@@ -33,22 +40,18 @@ class Handle:
         """
         produce: Callable[..., None] = self.driver.produce
         answer = batch.answer
-        refused_some = False
         for index, (topic, to, key, value, headers) in enumerate(batch.messages):
             try:
                 produce(topic, value, key, to, partial(answer, index), None, 0, headers)
             except BufferError:
-                batch.refuse(index, refused(to, "queue full: too many records wait for the broker"))
-                refused_some = True
+                batch.settle(index, refused(to, "queue full: too many records wait for the broker"))
             except KafkaException as exc:
                 if exc.args[0].fatal() or self.fatal:
+                    self.fatal = self.fatal or exc.args[0].str()
                     if index == 0:
                         return False
-                    self.fatal = self.fatal or exc.args[0].str()
-                batch.refuse(index, report_of_error(to, exc.args[0])._replace(certain=True))
-                refused_some = True
-        if refused_some and batch.answered == batch.expected:
-            batch.finish()
+                batch.settle(index, report_of_error(to, exc.args[0])._replace(certain=True))
+        self._wait()
         return True
 
     def post(self, messages: Sequence[Message], room: int) -> int:
@@ -62,18 +65,34 @@ class Handle:
                 produce(topic, value, key, to, None, None, 0, headers)
             except (BufferError, KafkaException):
                 dropped += 1
+        self._wait()
         return dropped
 
-    def close(self, timeout_s: float) -> int:
-        """Wait for what is under way, then stop the thread; return how many records were left unanswered."""
-        left = self.driver.flush(timeout_s)
-        self._stopping.set()
-        self._thread.join(2 * _POLL_S + 1)
-        return left
+    async def close(self, timeout_s: float) -> None:
+        """Wait for what is under way; what is unanswered then gets a report of unknown outcome."""
+        deadline = time.monotonic() + timeout_s
+        while len(self.driver) and time.monotonic() < deadline:
+            self.driver.poll(0)
+            await asyncio.sleep(0.002)
+        if len(self.driver):
+            await asyncio.to_thread(self.driver.purge)
+        self.driver.poll(0)
+        self._pulse.close()
+        await asyncio.to_thread(self.driver.close)
 
-    def _poll(self) -> None:
-        while not self._stopping.is_set():
-            self.driver.poll(_POLL_S)
+    def _wait(self) -> None:
+        self._quiet_since = time.monotonic()
+        self._pulse.after(self._first_s)
+
+    def _beat(self) -> None:
+        served = self.driver.poll(0)
+        if not len(self.driver):
+            return
+        now = time.monotonic()
+        if served:
+            self._quiet_since = now
+        quiet_s = now - self._quiet_since
+        self._pulse.after(min(max(self._first_s, quiet_s / 8), max(_SLOWEST_S, self._first_s)))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():

@@ -10,7 +10,7 @@ from typing import Final
 from queues.conf import Conf
 from queues.log.delivery import Batch, Message, Report
 from queues.log.handle import Handle
-from queues.log.settings import poster_settings, producer_settings
+from queues.log.settings import POST_ROOM, poster_settings, producer_settings
 
 SLOW_S: Final = 0.1
 """After so long without an answer, a partition gets no new batches as long as there is another."""
@@ -36,21 +36,19 @@ class Producer:
     async def start(self) -> None:
         """Open the sessions; brokers that are away are found later."""
         self._handle = self._handle or self._session()
-        settings = poster_settings(self._conf, f"{self._client_id}-post")
-        self._poster = self._poster or Handle(settings, "runnerq-post")
-        self._room = int(settings["queue.buffering.max.messages"])
+        self._poster = self._poster or self._posting()
 
     async def close(self, timeout_s: float = 10.0) -> None:
         """Wait at most ``timeout_s`` for what is under way; what is still unanswered then is unknown."""
         handles = [h for h in (self._handle, self._poster, *self._retired) if h is not None]
         self._handle = self._poster = None
         self._retired = []
-        await asyncio.gather(*(asyncio.to_thread(h.close, timeout_s) for h in handles))
+        await asyncio.gather(*(handle.close(timeout_s) for handle in handles))
 
     @property
     def pending(self) -> int:
         """How many records wait for their report."""
-        return sum(batch.expected - batch.answered for batch in self._open)
+        return sum(batch.left for batch in self._open)
 
     async def append(self, messages: Sequence[Message]) -> list[Report]:
         """Return the report of each record, in order, once all are known; raises for no failure of a broker.
@@ -70,8 +68,8 @@ class Producer:
             return len(messages)
         if self._poster.fatal:
             self._retired.append(self._poster)
-            self._poster = Handle(poster_settings(self._conf, f"{self._client_id}-post"), "runnerq-post")
-        return self._poster.post(messages, self._room)
+            self._poster = self._posting()
+        return self._poster.post(messages, POST_ROOM)
 
     def partition_for_batch(self, topic: str, partitions: int) -> int:
         """Return where the next batch goes: each in turn, leaving out those that owe an answer for 100 ms."""
@@ -87,7 +85,7 @@ class Producer:
         return turn
 
     async def _round(self, messages: Sequence[Message]) -> Batch:
-        batch = Batch(messages, asyncio.get_running_loop())
+        batch = Batch(messages, asyncio.get_running_loop().create_future())
         if not messages:
             return batch
         if self._handle is None:
@@ -112,7 +110,12 @@ class Producer:
         return slow
 
     def _session(self) -> Handle:
-        return Handle(producer_settings(self._conf, self._client_id), "runnerq-append")
+        settings = producer_settings(self._conf, self._client_id)
+        return Handle(settings, asyncio.get_running_loop(), first_s=0.000_25)
+
+    def _posting(self) -> Handle:
+        settings = poster_settings(self._conf, f"{self._client_id}-post")
+        return Handle(settings, asyncio.get_running_loop(), first_s=0.05)
 
     def _replace(self) -> None:
         # The old session still owes reports: it is polled until close.
