@@ -22,11 +22,14 @@ async def ensure_queue(b: Backbone, queue: str, band: Band = Band.NORMAL) -> int
     known = b.known.get((queue, band))
     if known is not None:
         return known
-    fresh = await b.admin.create_queue_topics(valid_queue(queue), {Band.NORMAL, band})
-    partitions = await b.admin.partitions(topic_name(b.conf, queue, Kind.PENDING, band))
+    topic = topic_name(b.conf, valid_queue(queue), Kind.PENDING, band)
+    # The lock comes before the topics, or a keeper would begin to rebuild what has no record yet.
+    opening = None if await b.admin.partitions(topic) else await _begin(b, queue)
+    fresh = await b.admin.create_queue_topics(queue, {Band.NORMAL, band})
+    partitions = await b.admin.partitions(topic)
     if fresh:
         await record_queue(b, queue, partitions)
-        await _open_new(b, queue)
+        await _open_new(b, queue, opening)
     else:
         fact = (await read_queue_facts(b)).get(queue)
         partitions = min(fact.partitions, partitions) if fact else partitions
@@ -39,12 +42,20 @@ async def ensure_queue(b: Backbone, queue: str, band: Band = Band.NORMAL) -> int
     return partitions
 
 
-async def _open_new(b: Backbone, queue: str) -> None:
-    """Open the hot view of a queue that has no record yet; a keeper does it when this fails."""
-    rebuild = HotRebuild(b.hot, queue, secrets.token_hex(8))
+async def _begin(b: Backbone, queue: str) -> HotRebuild | None:
+    opening = HotRebuild(b.hot, queue, secrets.token_hex(8))
     try:
-        if await rebuild.begin() == "locked":
-            await rebuild.open(await record_opening(b, queue), [], paused=False)
+        return opening if await opening.begin() == "locked" else None
+    except HotUnavailable:
+        return None
+
+
+async def _open_new(b: Backbone, queue: str, opening: HotRebuild | None) -> None:
+    """Open the hot view of a queue that has no record yet; a keeper does it when this fails."""
+    if opening is None:
+        return
+    try:
+        await opening.open(await record_opening(b, queue), [], paused=False)
     except HotUnavailable:
         return
 

@@ -26,7 +26,8 @@ for i, item in ipairs(items) do
   local kind = a and (string.match(a.s, '^limit') or a.s)
   if not a then
     answers[i], bodies[i] = {id, 'missing'}, ''
-  elseif (expected >= 0 and a.v ~= expected) or not (places[kind] or kind == 'cold') or (places.expired and not ran_out(id)) then
+  elseif kind == 'gone' or (expected >= 0 and a.v ~= expected) or not (places[kind] or kind == 'cold')
+      or (places.expired and not ran_out(id)) then
     answers[i] = {id, a.s == 'settling' and 'busy' or 'conflict:' .. a.st}
     bodies[i] = ''
   else
