@@ -1,6 +1,7 @@
 """JSON as a tree that folds: every string inert, every number exactly as it was written."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django.utils.html import format_html, format_html_join
@@ -64,7 +65,7 @@ class _Tree:
                 return self._fold([("", self.node(item, depth + 1)) for item in value], "[", "]", depth)
         return format_html("{}", "{}" if isinstance(value, dict) else "[]")
 
-    def _fold(self, rows: list[tuple[str, SafeString]], start: str, end: str, depth: int) -> SafeString:
+    def _fold(self, rows: Sequence[tuple[str, SafeString]], start: str, end: str, depth: int) -> SafeString:
         items = format_html_join("", "<li>{}{}</li>", rows)
         is_open = " open" if depth < _OPEN_DEPTH and len(rows) <= _OPEN_ITEMS else ""
         return format_html(

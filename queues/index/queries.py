@@ -1,4 +1,6 @@
-"""Lists of activities as SQL with parameters: keyset in both directions, each state walked along its own index."""
+"""Lists of activities as SQL with parameters: keyset both ways, each state walked along its own index."""
+
+# ruff: noqa: S608 -- only this file's own fragments are put together; every value is a parameter
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,7 +35,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a list shows. ``states`` empty: all. ``hits`` None: no text, or one that is too frequent for its rows.
+    """What a list shows. ``states`` empty: all. ``hits`` None: no text, or one in too many rows.
 
     ``type_ids`` and ``error_ids`` are those whose names hold ``text``.
     """
@@ -56,8 +58,8 @@ class Filter:
 
 
 ROW: Final = """
-a.id, a.version, a.state, a.priority, a.attempt, a.max_attempts, a.generation, a.created_at, a.updated_at, a.due_at,
-a.started_at, a.finished_at, a.wait_ms, a.run_ms, a.progress, a.error_message, a.reason, a.preview, a.tags, a.offset,
+a.id, a.version, a.state, a.priority, a.attempt, a.max_attempts, a.generation, a.created_at, a.updated_at,
+a.due_at, a.started_at, a.finished_at, a.wait_ms, a.run_ms, a.progress, a.error_message, a.reason, a.preview,
 q.name AS queue, t.name AS type, w.name AS worker, e.name AS error_type, s.topic, s.partition
 """
 JOINS: Final = """
@@ -99,7 +101,7 @@ def _conditions(f: Filter, place: Place | None, *, backwards: bool) -> str:
     if f.since is not None:
         parts.append("a.updated_at >= %(since)s")
     if place is not None:
-        # The first comparison is what the index can begin at; the pair alone cannot be, as the id is not in it.
+        # The index begins at the first comparison; it cannot begin at the pair, as the id is not in it.
         sign = "<" if down else ">"
         parts.append(f"a.{f.key} {sign}= %(at)s AND (a.{f.key}, a.id) {sign} (%(at)s, %(id)s)")
     return "".join(f" AND {part}" for part in parts)
@@ -164,7 +166,8 @@ def new_query(f: Filter, top: Place, shown: Sequence[str]) -> Query:
     """Count what stands above ``top`` by now and is not among ``shown``; at most 100."""
     limit = _NEW + len(shown)
     sql = f"""SELECT least(count(*), {_NEW}) AS count FROM (
-        SELECT a.id FROM ({_ids(f, top, backwards=True)}) a WHERE NOT a.id = ANY(%(shown)s) LIMIT %(limit)s) n"""
+        SELECT a.id FROM ({_ids(f, top, backwards=True)}) a WHERE NOT a.id = ANY(%(shown)s)
+        LIMIT %(limit)s) n"""
     return Query(sql, _params(f, top, limit) | {"shown": list(shown)})
 
 

@@ -55,3 +55,14 @@ def passed_query(topic: str, partition: int, offset: int) -> Query:
     sql = """SELECT true AS passed FROM idx.source
         WHERE topic = %(topic)s AND partition = %(partition)s AND next_offset > %(offset)s"""
     return Query(sql, {"topic": topic, "partition": partition, "offset": offset})
+
+
+def id_query(activity_id: str) -> Query:
+    """Return one row when the index knows the id."""
+    return Query("SELECT true AS known FROM idx.activity WHERE id = %(id)s", {"id": activity_id})
+
+
+def reached_query(activity_id: str, version: int) -> Query:
+    """Return one row when the index holds this version of the activity, or a later one."""
+    sql = "SELECT true AS reached FROM idx.activity WHERE id = %(id)s AND version >= %(version)s"
+    return Query(sql, {"id": activity_id, "version": version})

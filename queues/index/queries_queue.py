@@ -32,7 +32,8 @@ def settings_query() -> Query:
 def minutes_query(since: datetime) -> Query:
     """Return each queue's counts by minute since then."""
     sql = """SELECT q.name AS queue, m.minute, sum(m.enqueued)::bigint AS enqueued,
-            sum(m.completed)::bigint AS completed, sum(m.failed)::bigint AS failed, sum(m.dead)::bigint AS dead
+            sum(m.completed)::bigint AS completed, sum(m.failed)::bigint AS failed,
+            sum(m.dead)::bigint AS dead
         FROM idx.minute m JOIN idx.name q ON q.id = m.queue_id
         WHERE m.minute >= %(since)s GROUP BY q.name, m.minute ORDER BY m.minute"""
     return Query(sql, {"since": since})
@@ -52,9 +53,10 @@ def sources_query() -> Query:
 
 def types_query(queue_id: int, since: datetime) -> Query:
     """Return a queue's types by how often they ran since then."""
-    sql = """SELECT t.name AS type, sum(m.enqueued)::bigint AS enqueued, sum(m.completed)::bigint AS completed,
-            sum(m.failed)::bigint AS failed, sum(m.dead)::bigint AS dead,
-            sum(m.run_ms)::bigint AS run_ms, sum(m.completed + m.failed)::bigint AS ended
+    sql = """SELECT t.name AS type, sum(m.enqueued)::bigint AS enqueued,
+            sum(m.completed)::bigint AS completed, sum(m.failed)::bigint AS failed,
+            sum(m.dead)::bigint AS dead, sum(m.run_ms)::bigint AS run_ms,
+            sum(m.completed + m.failed)::bigint AS ended
         FROM idx.minute m JOIN idx.name t ON t.id = m.type_id
         WHERE m.minute >= %(since)s AND m.queue_id = %(queue)s
         GROUP BY t.name ORDER BY sum(m.completed + m.failed) DESC, t.name LIMIT 20"""

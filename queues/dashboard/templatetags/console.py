@@ -85,3 +85,53 @@ def query(context: template.Context, **changes: Any) -> str:
         if value not in ("", None):
             params[key] = str(value)
     return "?" + params.urlencode() if params else request.path
+
+
+@register.filter
+def yesno_is(value: Any, other: str) -> str:
+    """Return whether two are equal, as ARIA writes it."""
+    return "true" if value == other else "false"
+
+
+@register.filter
+def seconds(value: float | None) -> float | None:
+    """Return so many seconds in ms."""
+    return None if value is None else value * 1000
+
+
+@register.filter
+def percent(value: float | None) -> str:
+    """Return a fraction as a percentage."""
+    return "" if value is None else f"{value:.0%}".replace("%", figures.THIN + "%")
+
+
+@register.filter
+def state_word(value: Any) -> str:
+    """Return the word of a state alone."""
+    return words.look_of(value).word
+
+
+@register.filter
+def note_kind(level: str) -> str:
+    """Return the colour of a message."""
+    return {"success": "good", "warning": "warn", "error": "bad"}.get(level, "")
+
+
+@register.filter
+def note_icon(level: str) -> str:
+    """Return the icon of a message."""
+    return {"success": "circle-check", "warning": "triangle-alert", "error": "circle-x"}.get(level, "info")
+
+
+@register.filter
+def mean_run(row: dict[str, Any]) -> float | None:
+    """Return the mean run time of a roll-up row, in ms."""
+    return float(row["run_ms"] / row["ended"]) if row["ended"] else None
+
+
+@register.filter
+def claim_wait(entry: dict[str, Any]) -> float | None:
+    """Return how long an attempt was claimed before its handler began, in ms."""
+    if not (entry["claimed_at"] and entry["started_at"]):
+        return None
+    return max(float((entry["started_at"] - entry["claimed_at"]).total_seconds() * 1000), 0.0)

@@ -1,0 +1,54 @@
+"""Who may see the console: whoever is signed in; where DEBUG is off, superusers alone."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+
+type View = Callable[..., HttpResponseBase]
+
+
+def allowed(user: Any) -> bool:
+    """Tell whether ``user`` has the rights of an operator."""
+    if not (user is not None and user.is_authenticated and user.is_active):
+        return False
+    return bool(settings.DEBUG or user.is_superuser)
+
+
+def page(view: View) -> View:
+    """Let only operators reach ``view``; others are sent to sign in, or told that they may not."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if allowed(request.user):
+            return view(request, *args, **kwargs)
+        if "X-Region" in request.headers or "HX-Request" in request.headers:
+            return _refused_part(request)
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path(), reverse("login"))
+        return _refused(request)
+
+    guarded.needs_operator = True  # type: ignore[attr-defined]
+    return guarded
+
+
+def _refused_part(request: HttpRequest) -> HttpResponse:
+    response = HttpResponse(status=403 if request.user.is_authenticated else 401)
+    response["HX-Redirect"] = reverse("login")
+    return response
+
+
+def _refused(request: HttpRequest) -> HttpResponse:
+    context = {
+        "title": "Not permitted",
+        "text": "Your account is no superuser, and this console is open to superusers alone.",
+        "href": reverse("login"),
+        "link": "Sign in as someone else",
+        "theme": request.COOKIES.get("rq-theme", "system"),
+    }
+    return render(request, "queues/refusal.html", context, status=403)

@@ -1,0 +1,80 @@
+"""Series for charts: rates a second and percentiles, from the index's roll-ups; gaps stay gaps."""
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from queues.dashboard.database import Row, fetch, fetch_one
+from queues.domain.codes import NameKind
+from queues.index.histogram import percentile
+from queues.index.queries_charts import rollup_query
+from queues.index.queries_names import name_query
+
+FRESH_S: Final = 4.0
+_QUANTILES: Final = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+_COUNTS: Final = ("enqueued", "completed", "failed")
+
+
+class Window(NamedTuple):
+    """How far back, and how much one point stands for."""
+
+    span: timedelta
+    step_s: int
+
+
+WINDOWS: Final = {
+    "15m": Window(timedelta(minutes=15), 60),
+    "1h": Window(timedelta(hours=1), 60),
+    "24h": Window(timedelta(hours=24), 900),
+}
+_kept: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
+_lock = threading.Lock()
+
+
+def series(window: str, queue: str = "") -> dict[str, Any]:
+    """Return ``at`` (epoch s of each step) with ``enqueued completed failed`` a second, ``wait run`` in ms.
+
+    Computed once in some seconds a process, however many pages ask.
+    """
+    with _lock:
+        kept = _kept.get((window, queue))
+        if kept is None or time.monotonic() - kept[0] > FRESH_S:
+            kept = time.monotonic(), _series(WINDOWS[window], queue)
+            if len(_kept) > 100:
+                _kept.clear()
+            _kept[window, queue] = kept
+        return kept[1]
+
+
+def _series(window: Window, queue: str) -> dict[str, Any]:
+    queue_id = None
+    if queue:
+        found = fetch_one(name_query(NameKind.QUEUE, queue))
+        queue_id = found["id"] if found else 0
+    now = datetime.now(UTC)
+    step = timedelta(seconds=window.step_s)
+    # The step under way is left out: its rate would always seem to fall.
+    end = datetime.fromtimestamp(now.timestamp() // window.step_s * window.step_s, UTC)
+    begin = end - window.span
+    [rows] = fetch(rollup_query(begin, window.step_s, queue_id))
+    by_step = {row["at"]: row for row in rows}
+    steps = [begin + step * n for n in range(int(window.span / step))]
+    found_rows = [by_step.get(at) for at in steps]
+    return {
+        "at": [int(at.timestamp()) for at in steps],
+        **{name: [round(r[name] / window.step_s, 4) if r else 0 for r in found_rows] for name in _COUNTS},
+        "wait": _percentiles(found_rows, "waits"),
+        "run": _percentiles(found_rows, "runs"),
+    }
+
+
+def _percentiles(rows: list[Row | None], column: str) -> dict[str, list[float | None]]:
+    return {
+        name: [_rounded(percentile(row[column] or [], fraction)) if row else None for row in rows]
+        for name, fraction in _QUANTILES
+    }
+
+
+def _rounded(ms: float | None) -> float | None:
+    return None if ms is None else round(ms, 2)
