@@ -117,7 +117,8 @@ class Activity(msgspec.Struct, omit_defaults=True, gc=False, kw_only=True):
     actor: str = ""
     dead: bool = False
     errors: tuple[Failure, ...] = ()
-    result: msgspec.Raw | None = None
+    # A union of Raw with None would refuse every result but null.
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def band(self) -> Band:

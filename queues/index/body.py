@@ -16,6 +16,7 @@ type Whole = Annotated[int, msgspec.Meta(ge=0, le=2_147_483_647)]
 type Version = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 NO_META: Final = msgspec.Raw(b"{}")
+NO_RESULT: Final = msgspec.Raw(b"null")
 
 
 class UniqueKey(msgspec.Struct, gc=False):
@@ -64,7 +65,7 @@ class Body(msgspec.Struct, gc=False):
     note: str = ""
     actor: str = ""
     errors: tuple[LastFailure, ...] = ()
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = NO_RESULT
 
 
 class Claim(msgspec.Struct, gc=False):

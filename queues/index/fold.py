@@ -211,10 +211,13 @@ class _Folding:
         )  # fmt: skip
 
     def _detail(self, record: StageRecord, b: Body, *, ended: bool) -> str | None:
-        if record.state is StateCode.COMPLETED and b.result is not None and b.result != b"null":
-            if len(b.result) <= self.numbers.payload_bytes:
-                return '{"result":' + bytes(b.result).decode("utf-8", "replace") + "}"
-            return _encode({"result_bytes": len(b.result)}).decode()
+        if record.state is StateCode.COMPLETED:
+            result = bytes(b.result)
+            if result == b"null":
+                return None
+            if len(result) <= self.numbers.payload_bytes:
+                return '{"result":' + result.decode("utf-8", "replace") + "}"
+            return _encode({"result_bytes": len(result)}).decode()
         if ended and b.reason in FAILED and b.errors:
             return _encode({"error": b.errors[-1]}).decode()
         return None
@@ -371,7 +374,7 @@ class _Folding:
             clipped(b.key, TEXT_CHARS), clipped(b.unique.key, TEXT_CHARS) if b.unique else None,
             [clipped(tag, TEXT_CHARS) for tag in b.tags] or None, clipped(b.parent, TEXT_CHARS),
             clipped(b.root, TEXT_CHARS), clipped(b.workflow, TEXT_CHARS), args_preview(b),
-            raw_preview(bytes(b.result)) if terminal and b.result is not None and b.result != b"null" else None,
+            _result_preview(b) if record.state is StateCode.COMPLETED else None,
         )  # fmt: skip
 
     def _purge(self, version: int) -> None:
@@ -401,3 +404,8 @@ class _Folding:
     def _now(self) -> int:
         times = [note.at_ms for note in self.entry.notes] + [record.at_ms for record in self.entry.records]
         return max([*times, self.entry.purged_ms])
+
+
+def _result_preview(b: Body) -> str | None:
+    result = bytes(b.result)
+    return raw_preview(result) if result != b"null" else None

@@ -46,15 +46,16 @@ def args_preview(body: Body) -> str | None:
 def document(body: Body, most_bytes: int) -> str | None:
     """Return what paths are looked up in, as JSON text; arguments beyond ``most_bytes`` are left out."""
     parts: list[bytes] = []
-    if len(body.args) + len(body.kwargs) <= most_bytes:
-        if body.args != b"[]":
-            parts.append(b'"args":' + bytes(body.args))
-        if body.kwargs != b"{}":
-            parts.append(b'"kwargs":' + bytes(body.kwargs))
+    args, kwargs, meta = bytes(body.args), bytes(body.kwargs), bytes(body.meta)
+    if len(args) + len(kwargs) <= most_bytes:
+        if args != b"[]":
+            parts.append(b'"args":' + args)
+        if kwargs != b"{}":
+            parts.append(b'"kwargs":' + kwargs)
     if body.tags:
         parts.append(b'"tags":' + _encode(body.tags))
-    if body.meta != b"{}" and len(body.meta) <= most_bytes:
-        parts.append(b'"meta":' + bytes(body.meta))
+    if meta != b"{}" and len(meta) <= most_bytes:
+        parts.append(b'"meta":' + meta)
     if not parts:
         return None
     text = b"{" + b",".join(parts) + b"}"

@@ -1,5 +1,7 @@
 """The reaper gives back what nobody renews: to be run again, or to the dead letters when its attempts are spent."""
 
+from msgspec import UNSET
+
 from queues import failpoints, observe
 from queues.domain.activity import Activity, Reason
 from queues.domain.errors import HotUnavailable, QueueError
@@ -27,7 +29,7 @@ def restore(a: Activity, held: Held) -> Activity:
         return lease_lost(a, held.version, now_ms)
     if a.state in TERMINAL or held.state in TERMINAL:
         # Who redrove it died before the append: it is redriven all the same.
-        a.state, a.due_ms, a.attempt, a.dead, a.result = State.AVAILABLE, 0, 0, False, None
+        a.state, a.due_ms, a.attempt, a.dead, a.result = State.AVAILABLE, 0, 0, False, UNSET
         a.generation += 1
         a.reason = Reason.REDRIVEN.value
         return a

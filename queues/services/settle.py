@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec import Raw
+
 from queues import failpoints, observe
 from queues.domain.activity import Activity, Failure, Reason, encode_activity
 from queues.domain.errors import HotUnavailable, LeaseLost, LogUnavailable, OutcomeUnknown
@@ -113,7 +115,7 @@ async def commit_sealed(b: Backbone, queue: str, items: Sequence[Sealed]) -> lis
     return answers
 
 
-async def _apply(  # noqa: PLR0913, PLR0917 -- one flush, split in two for reading
+async def _apply(
     b: Backbone,
     queue: str,
     items: Sequence[Sealed],
@@ -147,7 +149,7 @@ def _hot_body(s: Sealed) -> bytes:
     if s.kind is Kind.RETRY:
         return s.body
     result = s.activity.result
-    return bytes(result) if result is not None and len(result) <= MOST_RESULT_IN_HOT else b""
+    return bytes(result) if isinstance(result, Raw) and len(result) <= MOST_RESULT_IN_HOT else b""
 
 
 def _append_failure(s: Sealed, report: Report) -> BaseException | None:

@@ -1,5 +1,7 @@
 """What each operator's verb makes of an activity; pure."""
 
+from msgspec import UNSET
+
 from queues.domain.activity import Activity, Reason
 from queues.domain.states import Cause, State, require_edge
 from queues.hot.view import Held
@@ -30,7 +32,7 @@ def redriving(actor: str, note: str) -> Verb:
         require_edge(State(held.state), Cause.REDRIVE, State.AVAILABLE)
         a.state, a.due_ms, a.attempt, a.dead = State.AVAILABLE, 0, 0, False
         a.generation += 1
-        a.result = None
+        a.result = UNSET
         a.expires_ms = 0
         return _signed(a, Reason.REDRIVEN, actor, note)
 
