@@ -69,7 +69,7 @@ def require_options(o: Options) -> Options:
         raise InvalidOption(f"unique.on_conflict {o.unique.on_conflict!r}: use 'reject' or 'existing'")
     if len(o.tags) > MAX_TAGS or any(not t or len(t) > MAX_TAG_CHARS for t in o.tags):
         raise InvalidOption(f"tags: at most {MAX_TAGS} of 1 to {MAX_TAG_CHARS} characters")
-    if len(o.id) > 128 or any(c.isspace() or c == ":" or not c.isprintable() for c in o.id):  # noqa: PLR2004
+    if len(o.id) > 128 or any(c.isspace() or c == ":" or not c.isprintable() for c in o.id):
         raise InvalidOption("id: at most 128 printable characters without spaces and ':'")
     if any(limit.most < 1 for limit in o.limits):
         raise InvalidOption("limits: each must allow at least 1")

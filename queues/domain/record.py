@@ -125,7 +125,7 @@ def split_key(key: bytes | str | None) -> tuple[str, int]:
         raise MalformedRecord(f"key {key!r} is not id:version") from exc
 
 
-def parse_record(  # noqa: PLR0913, PLR0917 -- the fields of a Kafka message
+def parse_record(
     queue: str,
     kind: Kind,
     band: Band,

@@ -36,7 +36,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
         """Refuse a policy that could never be computed."""
         if not 0 <= self.initial_ms <= MAX_DELAY_MS or not 0 <= self.max_ms <= MAX_DELAY_MS:
             raise InvalidOption("retry: initial_ms and max_ms must lie between 0 and one year")
-        if not 0.0 <= self.coefficient <= 100.0:  # noqa: PLR2004 -- the bound is stated in the message
+        if not 0.0 <= self.coefficient <= 100.0:
             raise InvalidOption("retry: coefficient must lie between 0 and 100")
 
     def delay_ms(self, failed: int, rng: random.Random | None = None) -> int:

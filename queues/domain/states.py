@@ -79,13 +79,11 @@ def _edges() -> frozenset[Edge]:
         Edge(s.ACTIVE, c.CANCEL, s.CANCELLED),
         Edge(s.DISCARDED, c.REDRIVE, s.AVAILABLE),
         Edge(s.CANCELLED, c.REDRIVE, s.AVAILABLE),
-        Edge(s.AVAILABLE, c.DUPLICATE, s.DISCARDED),
-        Edge(s.SCHEDULED, c.DUPLICATE, s.DISCARDED),
     }
     for waiting in WAITING:
         edges |= {Edge(waiting, c.CANCEL, s.CANCELLED), Edge(waiting, c.PRIORITISE, waiting)}
-    for waiting in (s.SCHEDULED, s.AVAILABLE, s.PENDING):
-        edges.add(Edge(waiting, c.EXPIRE, s.DISCARDED))
+    for waiting in WAITING:
+        edges |= {Edge(waiting, c.EXPIRE, s.DISCARDED), Edge(waiting, c.DUPLICATE, s.DISCARDED)}
     for waiting in (s.SCHEDULED, s.AVAILABLE, s.RETRYABLE):
         edges |= {Edge(waiting, c.RESCHEDULE, s.SCHEDULED), Edge(waiting, c.RESCHEDULE, s.AVAILABLE)}
     return frozenset(edges)

@@ -97,7 +97,7 @@ class Client:
     async def command(self, *args: Any) -> Any:
         """Run one plain command that may be repeated."""
         with translated():
-            return await self.redis.execute_command(*args)
+            return await self.redis.execute_command(*args)  # type: ignore[no-untyped-call]
 
     async def listen(
         self,
@@ -126,7 +126,7 @@ class Client:
             yield pubsub
         finally:
             with contextlib.suppress(redis_errors.RedisError, OSError):
-                await pubsub.aclose()
+                await pubsub.aclose()  # type: ignore[no-untyped-call]
                 await redis.aclose()
 
     async def close(self) -> None:

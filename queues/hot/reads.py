@@ -77,7 +77,7 @@ async def epoch(hot: Hot, queue: str) -> int | None:
 async def positions(hot: Hot, queue: str) -> dict[str, int]:
     """Return ``{code}:{partition}`` → position of the loader."""
     with translated():
-        found = await hot.client.redis.hgetall(hot.keys(queue).pos)
+        found: Any = await hot.client.redis.hgetall(hot.keys(queue).pos)
     return {field.decode(): int(value) for field, value in found.items()}
 
 
@@ -85,7 +85,7 @@ async def counts(hot: Hot, queue: str) -> Counts:
     """Count what the queue holds, in two round trips."""
     keys = hot.keys(queue)
     with translated():
-        pipe = hot.client.redis.pipeline(transaction=False)
+        pipe: Any = hot.client.redis.pipeline(transaction=False)
         pipe.smembers(keys.types).zcard(keys.due).zcard(keys.pend).zcard(keys.leases).zcard(keys.stubs)
         pipe.hget(keys.meta, "paused")
         types, due, pend, leases, stubs, paused = await pipe.execute()
@@ -99,5 +99,5 @@ async def counts(hot: Hot, queue: str) -> Counts:
 async def leased(hot: Hot, queue: str, most: int) -> list[tuple[str, int]]:
     """Return (id, deadline ms) of what is leased, the oldest lease first."""
     with translated():
-        found = await hot.client.redis.zrange(hot.keys(queue).leases, 0, most - 1, withscores=True)
+        found: Any = await hot.client.redis.zrange(hot.keys(queue).leases, 0, most - 1, withscores=True)
     return [(member.decode(), int(score)) for member, score in found]

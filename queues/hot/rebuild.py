@@ -1,6 +1,7 @@
 """The scripts that a rebuild of the hot view runs, under its lock."""
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from queues.hot.client import translated
 from queues.hot.pack import Row
@@ -18,14 +19,15 @@ class HotRebuild:
     async def begin(self, *, force: bool = False) -> str:
         """Close the queue and take the lock; returns ``open``, ``busy`` or ``locked``."""
         request = (self._token, 1 if force else 0)
-        return (await self._hot.client.run("rebuild_begin", self._keys.meta, request)).decode()
+        return str((await self._hot.client.run("rebuild_begin", self._keys.meta, request)).decode())
 
     async def _found(self) -> AsyncIterator[list[bytes]]:
         cursor = 0
         while True:
             with translated():
                 # A queue name cannot hold glob characters: the pattern is exact.
-                cursor, names = await self._hot.client.redis.scan(cursor, f"{self._keys.base}*", 2_000)
+                found: Any = await self._hot.client.redis.scan(cursor, f"{self._keys.base}*", 2_000)
+            cursor, names = found
             if names:
                 yield names
             if cursor == 0:

@@ -70,11 +70,15 @@ class Hot:
         """Lease activities; returns Redis' time, the deadline and the leases. Repeatable under the same ``call``."""
         packed, *bodies = await self._run("claim", queue, (call, most, lease_ms, worker, types))
         now_ms, deadline_ms, leases = _unpack(packed)
-        return now_ms, deadline_ms, [Claimed(*one, body) for one, body in zip(leases, bodies, strict=True)]
+        return (
+            now_ms,
+            deadline_ms,
+            [Claimed._make((*one, body)) for one, body in zip(leases, bodies, strict=True)],
+        )
 
     async def renew(self, queue: str, lease_ms: int, held: Sequence[tuple[str, int]]) -> str:
         """Renew leases (id, fence); returns a digit each: 1 held, 0 lost, 2 cancelled."""
-        return (await self._run("renew", queue, (lease_ms, held))).decode()
+        return str((await self._run("renew", queue, (lease_ms, held))).decode())
 
     async def apply(
         self,
@@ -100,7 +104,7 @@ class Hot:
     ) -> str:
         """Let own first records take effect; returns a digit a run: 1 accepted, 0 left to the loader, 2 backlog."""
         request = (band, partition, self.conf.hot_window, MOST_AHEAD, LOADER_SILENCE_MS, runs)
-        return (await self._run("island", queue, request, *self._stub, *bodies)).decode()
+        return str((await self._run("island", queue, request, *self._stub, *bodies)).decode())
 
     async def look(
         self, queue: str, epoch: int, band: str, partition: int, records: Sequence[tuple[str, int]]
@@ -110,7 +114,7 @@ class Hot:
         position, room, digits = _unpack(packed)
         return int(position), int(room), digits
 
-    async def load(  # noqa: PLR0913, PLR0917 -- the arguments of the script
+    async def load(
         self,
         queue: str,
         epoch: int,
@@ -124,7 +128,7 @@ class Hot:
         request = (epoch, band, partition, following, rows)
         return int(await self._run("load", queue, request, *self._stub, *bodies))
 
-    async def move(  # noqa: PLR0913, PLR0917 -- the arguments of the script
+    async def move(
         self,
         queue: str,
         epoch: int,
@@ -136,7 +140,7 @@ class Hot:
         """Move a later topic's position past records whose nulls are in the log."""
         return int(await self._run("move", queue, (epoch, code, partition, following, nulled)))
 
-    async def decide(  # noqa: PLR0913 -- the arguments of the script
+    async def decide(
         self,
         queue: str,
         verb: str,
@@ -161,7 +165,7 @@ class Hot:
     async def overdue(
         self, queue: str, most: int
     ) -> tuple[list[tuple[str, int, int, bool]], list[tuple[str, int, str]]]:
-        """List expired leases (id, version, partition, settling) and expired or duplicate waiting (id, version, why)."""
+        """List expired leases (id, version, partition, settling) and waiting ones that must go (id, version, why)."""
         leases, waiting = _unpack(await self._run("overdue", queue, (most,)))
         return [tuple(x) for x in leases], [tuple(x) for x in waiting]
 
@@ -183,6 +187,6 @@ class Hot:
 
 
 def _held(answer: list[Any], body: bytes) -> Held:
-    if len(answer) == 2:  # noqa: PLR2004 -- id and why
+    if len(answer) == 2:
         return Held(answer[0], 0, 0, "", "", 0, "", 0, 0, "", b"", answer[1])
-    return Held(*answer, body, "")
+    return Held._make((*answer, body, ""))

@@ -60,7 +60,7 @@ class Loader(Loop):
     async def step(self) -> int:
         """Load what has come; return how many records."""
         await self._follow_directory()
-        assert self._reader is not None  # noqa: S101 -- start() has run
+        assert self._reader is not None
         messages = await self._reader.read(self._b.conf.load_batch, WAIT_S)
         batches: dict[Partition, list[RawMessage]] = {}
         for m in messages:
@@ -123,7 +123,7 @@ class Loader(Loop):
 
     async def _restand(self, queue: str) -> None:
         """Go where the newly opened hot view says."""
-        assert self._reader is not None  # noqa: S101 -- start() has run
+        assert self._reader is not None
         mine = [
             p
             for p in self._reader.assignment()
@@ -142,7 +142,7 @@ class Loader(Loop):
 
     async def _load(self, p: Partition, batch: list[RawMessage]) -> QueueError | None:
         """Load one partition's batch; whatever goes wrong, it will be read again."""
-        assert self._reader is not None  # noqa: S101 -- start() has run
+        assert self._reader is not None
         queue, kind, band = self._directory.topics[p[0]]
         if queue not in self._epochs:
             await self._restand_quietly(queue)
@@ -180,7 +180,7 @@ class Loader(Loop):
 
     async def _reach_ends(self) -> None:
         """Move positions to ends that hold no record of ours, and show queues where nothing happens a sign of life."""
-        assert self._reader is not None  # noqa: S101 -- start() has run
+        assert self._reader is not None
         now = time.monotonic()
         for p, end in list(self._reader.at_end.items()):
             if p not in self._following or p[0] not in self._directory.topics:
@@ -200,7 +200,7 @@ class Loader(Loop):
 
     async def _look_at_full(self) -> None:
         """Read on where the window has room again."""
-        assert self._reader is not None  # noqa: S101 -- start() has run
+        assert self._reader is not None
         now = time.monotonic()
         for p, at in list(self._full.items()):
             if now - at < LOOK_AT_FULL_S:

@@ -46,7 +46,7 @@ class Complaint:
         if text != self._text or time.monotonic() - self._at > SAY_AGAIN_S:
             logger.warning("%s waits: %s", self._name, text)
             self._text, self._at = text, time.monotonic()
-        return min(0.1 * 2 ** min(self.failures, 6), MOST_BACKOFF_S)
+        return min(0.1 * float(2 ** min(self.failures, 6)), MOST_BACKOFF_S)
 
     def worked(self) -> None:
         """Note that it goes on."""

@@ -1,5 +1,7 @@
 """The reaper gives back what nobody renews: to be run again, or to the dead letters when its attempts are spent."""
 
+from collections.abc import Sequence
+
 from msgspec import UNSET
 
 from queues import failpoints, observe
@@ -84,7 +86,7 @@ class Reaper(Loop):
         failpoints.hit("reaper.decided")
         return self._count(queue, answers)
 
-    def _count(self, queue: str, answers: list[object]) -> int:
+    def _count(self, queue: str, answers: Sequence[object]) -> int:
         for answer in answers:
             if isinstance(answer, HotUnavailable):
                 raise answer

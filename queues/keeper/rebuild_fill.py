@@ -84,7 +84,8 @@ def _buried(scan: Scan, positions: dict[str, int]) -> Iterator[Entry]:
         place = f"{first.band}:{first.partition}"
         if first.offset >= positions.get(place, 0):
             stub = Record(
-                scan.queue, Kind.COMPLETED, _band(first), first.partition, 0, 0, activity_id, 0, State.COMPLETED, "", 0, 0,
+                scan.queue, Kind.COMPLETED, _band(first), first.partition, 0, 0, activity_id, 0, State.COMPLETED, "", 0,
+                0,
                 f"{first.band}:{first.offset}", "", "", b"",
             )  # fmt: skip
             yield row_of_header(stub), "", b""

@@ -91,14 +91,11 @@ class Scan:
             return []
         end = (await b.admin.end_offsets([place]))[place]
         kind = Kind.DLQ if topic.endswith(Kind.DLQ) else Kind.COMPLETED
-        found = []
-        async for r in _records(b, queue, kind, Band.NORMAL, {place: start}, {place: end}):
-            if r.body is not None and r.workflow in wanted:
-                found.append((r.workflow, r.id))
-        return found
+        records = _records(b, queue, kind, Band.NORMAL, {place: start}, {place: end})
+        return [(r.workflow, r.id) async for r in records if r.body is not None and r.workflow in wanted]
 
 
-async def _records(  # noqa: PLR0913, PLR0917 -- where to read
+async def _records(
     b: Backbone,
     queue: str,
     kind: Kind,
@@ -126,7 +123,7 @@ async def _records(  # noqa: PLR0913, PLR0917 -- where to read
                         queue, kind, band, m.partition, m.offset, m.timestamp_ms, m.key, m.headers, m.value
                     )
                 except MalformedRecord as exc:
-                    logger.error("rebuild.malformed %s[%d]@%d: %s", m.topic, m.partition, m.offset, exc)
+                    logger.warning("rebuild.malformed %s[%d]@%d: %s", m.topic, m.partition, m.offset, exc)
             for p, at in reader.at_end.items():
                 if at >= ends[p]:
                     left.pop(p, None)

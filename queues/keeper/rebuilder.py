@@ -83,7 +83,7 @@ class Rebuilder(Loop):
         positions = await fill_hot(self._b, self._directory, work, scan)
         failpoints.hit("rebuild.filled")
         await work.open(epoch, positions, paused=paused)
-        await self._count_workflows(queue, scan)
+        await self._count_workflows(scan)
         done = Rebuilt(queue, epoch, scan.live, scan.settled, scan.scanned, time.monotonic() - began)
         observe.rebuilt.send(observe.Counted(queue, done.live, done.seconds))
         logger.info(
@@ -102,7 +102,7 @@ class Rebuilder(Loop):
                 if report.error:
                     raise LogUnavailable(f"nulls of a rebuild were not written: {report.error}")
 
-    async def _count_workflows(self, queue: str, scan: Scan) -> None:
+    async def _count_workflows(self, scan: Scan) -> None:
         """Count the ended members of workflows again; the sets in Redis went with it."""
         for other in self._directory.queues if scan.workflows else ():
             for topic, partition in self._directory.of(other, Kind.COMPLETED, Kind.DLQ):

@@ -80,7 +80,7 @@ class Lease:
         return self._activity
 
 
-async def claim(  # noqa: PLR0913 -- what a claim can be narrowed by
+async def claim(
     b: Backbone,
     queue: str,
     *,

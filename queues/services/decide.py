@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from queues import failpoints
 from queues.domain.activity import Activity, decode_activity
@@ -51,11 +51,9 @@ async def decide(
     Raises:
         HotUnavailable: nothing was decided.
     """
-    asked = [
-        (activity_id, expected, colds[at].row() if colds and (cold := colds[at]) else False)
-        for at, (activity_id, expected) in enumerate(items)
-    ]
-    bodies = [cold.body if cold else b"" for cold in colds] if colds else []
+    known = colds or [None] * len(items)
+    asked = [(*item, cold.row() if cold else False) for item, cold in zip(items, known, strict=True)]
+    bodies = [cold.body if cold else b"" for cold in known]
     held = await b.hot.decide(
         queue,
         verb.name,
@@ -106,7 +104,7 @@ async def decide_one(b: Backbone, queue: str, verb: Verb, activity_id: str) -> D
         Conflict: its state does not allow the verb; nothing has changed.
         OutcomeUnknown, LogUnavailable, HotUnavailable: as ``settle``.
     """
-    answer = _first(await decide(b, queue, verb, [(activity_id, -1)]))
+    [answer] = await decide(b, queue, verb, [(activity_id, -1)])
     retry_cold = isinstance(answer, NotFound) or (isinstance(answer, Conflict) and "gone" in verb.places)
     if retry_cold:
         cold = await fetch_cold(b, queue, activity_id)
@@ -114,11 +112,7 @@ async def decide_one(b: Backbone, queue: str, verb: Verb, activity_id: str) -> D
             raise NotFound(f"activity {activity_id} is not known in queue {queue}")
         if cold.settled and "gone" not in verb.places:
             raise Conflict(f"activity {activity_id} is {cold.state}: this is not possible now")
-        answer = _first(await decide(b, queue, verb, [(activity_id, -1)], colds=[cold]))
+        [answer] = await decide(b, queue, verb, [(activity_id, -1)], colds=[cold])
     if isinstance(answer, QueueError):
         raise answer
     return answer
-
-
-def _first(answers: list[Any]) -> Any:
-    return answers[0]

@@ -124,7 +124,7 @@ async def _flush(b: Backbone, key: Group, items: list[list[Activity]]) -> list[l
     return answers
 
 
-async def _let_in(  # noqa: PLR0913, PLR0917 -- one flush, split in two for reading
+async def _let_in(
     b: Backbone,
     queue: str,
     band: Band,

@@ -38,7 +38,7 @@ class Cold(NamedTuple):
         return tuple(self[:-1])
 
 
-async def fetch_record(  # noqa: PLR0913, PLR0917 -- an address
+async def fetch_record(
     b: Backbone, queue: str, kind: Kind, band: Band, partition: int, offset: int
 ) -> Record:
     """Return the record at an address of the log.

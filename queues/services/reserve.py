@@ -32,9 +32,9 @@ async def reserve(b: Backbone, activities: Sequence[Activity]) -> Reserved:
             answers = await b.hot.reserve(queue, [_item(a) for a in wanted])
             for a, answer in zip(wanted, answers, strict=True):
                 if answer.startswith("ask:"):
-                    answer = await _ask_index(b, a, answer.removeprefix("ask:"))  # noqa: PLW2901 -- the final answer
+                    answer = await _ask_index(b, a, answer.removeprefix("ask:"))
                 elif not answer and a.once:
-                    answer = await _known_to_index(b, a)  # noqa: PLW2901 -- the final answer
+                    answer = await _known_to_index(b, a)
                 _note(reserved, a, answer)
     except Duplicate:
         await confirm(b, reserved, kept=())

@@ -72,9 +72,7 @@ async def _from_index(b: Backbone, queue: str, activity_id: str) -> Found | None
         return Found(activity_id, State(row.state), row.version, row.attempt, None, (), "")
 
 
-async def _from_log(  # noqa: PLR0913, PLR0917 -- an address
-    b: Backbone, queue: str, kind: Kind, band: Band, partition: int, offset: int
-) -> Found:
+async def _from_log(b: Backbone, queue: str, kind: Kind, band: Band, partition: int, offset: int) -> Found:
     a = decode_activity((await fetch_record(b, queue, kind, band, partition, offset)).body or b"")
     result = bytes(a.result) if isinstance(a.result, msgspec.Raw) else None
     return Found(a.id, a.state, a.version, a.attempt, result, a.errors, a.reason)

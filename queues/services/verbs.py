@@ -66,6 +66,8 @@ def expiring() -> Verb:
     """Discard what has waited past its expiry, or what another live activity's unique key excludes."""
 
     def change(a: Activity, held: Held) -> Activity:
+        cause = Cause.EXPIRE if a.expires_ms else Cause.DUPLICATE
+        require_edge(State(held.state), cause, State.DISCARDED)
         a.state, a.due_ms, a.dead = State.DISCARDED, 0, False
         return _signed(a, Reason.EXPIRED if a.expires_ms else Reason.DUPLICATE, "keeper", "")
 

@@ -36,7 +36,9 @@ Exit codes: 0 accepted (with --wait: completed), 1 ended otherwise, 2 wrong use 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
         parser.add_argument("type", help="the activity's type, as in document.analyze")
-        parser.add_argument("arguments", nargs="?", default="[]", metavar="ARGS", help="arguments as JSON: [..] or {..}")
+        parser.add_argument(
+            "arguments", nargs="?", default="[]", metavar="ARGS", help="arguments as JSON: [..] or {..}"
+        )
         parser.add_argument("--queue", default="", help="the queue (the handler's, else default)")
         parser.add_argument("--priority", default=None, help="-100 to 100 (the handler's, else 0)")
         parser.add_argument("--delay", default="", metavar="SPAN", help="such as 30s, 5m, 2h")
@@ -80,8 +82,10 @@ def _activity(options: dict[str, Any]) -> Activity:
             registry.get(options["type"])
         except UnknownType as exc:
             raise UnknownType(f"{exc} (--force enqueues it all the same, for workers elsewhere)") from exc
-    o = Bound(Handler(_anything, options["type"], choices={}), choose(Choice(Options()), _choices(options)))
-    return o.activity(*args, **kwargs)
+    bound: Bound[..., Any] = Bound(
+        Handler(_anything, options["type"], choices={}), choose(Choice(Options()), _choices(options))
+    )
+    return bound.activity(*args, **kwargs)
 
 
 def _anything(*args: Any, **kwargs: Any) -> None:
@@ -92,7 +96,7 @@ def _choices(options: dict[str, Any]) -> Choices:
     chosen: Choices = {}
     for name in ("queue", "id", "key"):
         if options[name]:
-            chosen[name] = options[name]  # type: ignore[literal-required]  # three of its keys
+            chosen[name] = options[name]
     if options["priority"] is not None:
         chosen["priority"] = _whole(options["priority"])
     if options["delay"]:
