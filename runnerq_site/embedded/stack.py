@@ -37,7 +37,8 @@ class Services:
 class Stack:
     """One set of servers. Addresses are known before the start and stay the same over kills and restarts.
 
-    ``disposable``: nothing survives ``stop`` (or the death of this process), and nothing is written durably.
+    ``disposable``, for tests: nothing survives ``stop`` or the death of this process, nothing is written durably,
+    and Kafka is tuned for a quick start, so do not measure it.
     """
 
     def __init__(
@@ -56,7 +57,12 @@ class Stack:
         settled = self._settled()
         cache = cache or default_cache()
         self.kafka = Kafka(
-            self.folder, report, port=settled["kafka"], controller_port=settled["controller"], cache=cache
+            self.folder,
+            report,
+            port=settled["kafka"],
+            controller_port=settled["controller"],
+            cache=cache,
+            short_lived=disposable,
         )
         self.redis = Redis(
             self.folder, report, port=settled["redis"], password=settled["password"], cache=cache
