@@ -79,6 +79,9 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
 ]
 
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "overview"
+
 ROOT_URLCONF = "runnerq_site.urls"
 ASGI_APPLICATION = "runnerq_site.asgi.application"
 TEMPLATES = [
