@@ -21,6 +21,10 @@ class HotRebuild:
         request = (self._token, 1 if force else 0)
         return str((await self._hot.client.run("rebuild_begin", self._keys.meta, request)).decode())
 
+    async def hold(self) -> None:
+        """Extend the lock: a scan may take longer than it lasts."""
+        await self._hot.client.run("rebuild_drop", self._keys.meta, (self._token,))
+
     async def _found(self) -> AsyncIterator[list[bytes]]:
         cursor = 0
         while True:

@@ -1,8 +1,11 @@
 """The rebuilder opens queues that are closed: a foreign Redis is emptied of them and filled again from the log."""
 
+import asyncio
+import contextlib
 import logging
 import secrets
 import time
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from queues import failpoints, observe
@@ -21,6 +24,8 @@ from queues.services.workflows import count_members
 
 logger = logging.getLogger(__name__)
 PAUSES_S = 5.0
+AT_ONCE = 4
+HOLD_S = 5.0
 
 
 class Rebuilt(NamedTuple):
@@ -49,14 +54,22 @@ class Rebuilder(Loop):
     async def step(self) -> int:
         """Open what is closed; return how many queues were opened."""
         await self._directory.refresh()
-        opened = 0
-        for queue in self._directory.queues:
-            try:
-                opened += await self.rebuild(queue) is not None
-            except LockLost:
-                logger.info("rebuild.given_up queue=%s another keeper took over", queue)
+        room = asyncio.Semaphore(AT_ONCE)
+
+        async def one(queue: str) -> bool:
+            async with room:
+                try:
+                    return await self.rebuild(queue) is not None
+                except LockLost:
+                    logger.info("rebuild.given_up queue=%s another keeper took over", queue)
+                    return False
+
+        answers = await asyncio.gather(*map(one, self._directory.queues), return_exceptions=True)
         await self._keep_pauses()
-        return opened
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return sum(map(bool, answers))
 
     async def rebuild(self, queue: str, *, force: bool = False) -> Rebuilt | None:
         """Rebuild the hot view of ``queue`` from the log when it is not open (or by ``force``); None when it is.
@@ -76,9 +89,10 @@ class Rebuilder(Loop):
         failpoints.hit("rebuild.recorded")
         await work.drop()
         failpoints.hit("rebuild.dropped")
-        scan = await scan_later(self._b, self._directory, queue)
-        await scan_pending(self._b, self._directory, queue, scan)
-        await self._write_nulls(scan)
+        async with _held(work):
+            scan = await scan_later(self._b, self._directory, queue)
+            await scan_pending(self._b, self._directory, queue, scan)
+            await self._write_nulls(scan)
         failpoints.hit("rebuild.nulled")
         positions = await fill_hot(self._b, self._directory, work, scan)
         failpoints.hit("rebuild.filled")
@@ -134,3 +148,24 @@ class Rebuilder(Loop):
                         await put_paused(self._b, queue, paused=paused)
                 except HotUnavailable:
                     return
+
+
+@contextlib.asynccontextmanager
+async def _held(work: HotRebuild) -> AsyncIterator[None]:
+    """Keep the lock alive through work that does not touch Redis; a lock that is lost ends nothing here.
+
+    What is appended under a lost lock (nulls of superseded records) is true whoever appends it.
+    """
+
+    async def hold() -> None:
+        while True:
+            await asyncio.sleep(HOLD_S)
+            with contextlib.suppress(HotUnavailable):
+                await work.hold()
+
+    task = asyncio.create_task(hold())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
