@@ -10,7 +10,6 @@ from queues.domain.errors import Unavailable
 from queues.domain.outcomes import Outcome
 from queues.engine import endings, wire
 from queues.engine.attempt import Attempt
-from queues.engine.spans import now_ms
 
 START_TIMEOUT_S: Final = 60.0
 REAP_EVERY_S: Final = 0.05
@@ -116,7 +115,6 @@ class Children:
         child = None
         try:
             child = self._take_idle() or await Child.start()
-            attempt.context.deadline_ms = now_ms() + attempt.timeout_ms
             begun()
             outcome = await child.run(_job(attempt, limit), attempt)
         except ChildDied as exc:

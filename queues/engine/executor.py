@@ -84,17 +84,18 @@ class Executor:
             (self._ready_cpu if attempt.handler.runs is Runs.PROCESS else self._ready).append(attempt)
         self._pump()
 
-    def stop(self, key: Key, why: Stop) -> None:
-        """End an attempt that is lost or cancelled; its outcome is dropped."""
+    def stop(self, key: Key, why: Stop) -> bool:
+        """End an attempt that is lost or cancelled; its outcome is dropped. False: it has ended already."""
         attempt = self.attempts.get(key)
-        if attempt is None or attempt.handed:
-            return
+        if attempt is None or attempt.stop is not None:
+            return False
         attempt.context.cancel()
-        if not attempt.started_ms:
+        if attempt.started_ms:
+            self._interrupt(attempt, why)
+        else:
             self._unqueue(attempt)
             self._hand_over(attempt, None)
-        elif attempt.stop is None:
-            self._interrupt(attempt, why)
+        return True
 
     def take_waiting(self, longer_than_s: float = 0.0) -> list[Attempt]:
         """Take back what has waited for a slot so long, to be released."""
@@ -188,9 +189,14 @@ class Executor:
 
     def _start_in_process(self, attempt: Attempt) -> None:
         # The child's start-up is not the handler's time: the clock runs from when it has the job.
-        run = self._children.run(attempt, self._limit, partial(self._watch, attempt))
+        run = self._children.run(attempt, self._limit, partial(self._begin_in_process, attempt))
         attempt.task = self._loop.create_task(run)
         attempt.task.add_done_callback(partial(self._task_ended, attempt))
+
+    def _begin_in_process(self, attempt: Attempt) -> None:
+        attempt.started_ms = now_ms()
+        attempt.context.deadline_ms = attempt.started_ms + attempt.timeout_ms
+        self._watch(attempt)
 
     def _watch(self, attempt: Attempt) -> None:
         attempt.timer = self._loop.call_later(attempt.timeout_ms / 1000, self._timed_out, attempt)

@@ -29,7 +29,11 @@ main(int(sys.argv[2]))
 """
 
 
-class Ready(msgspec.Struct, tag=True):
+class _Tagged(msgspec.Struct, tag=True, tag_field="kind", array_like=True):
+    """What can be sent."""
+
+
+class Ready(_Tagged):
     """The child is set up."""
 
     types: int = 0
@@ -44,14 +48,14 @@ class Note(msgspec.Struct, array_like=True):
     timeout_ms: int
 
 
-class Took(msgspec.Struct, tag=True, array_like=True):
+class Took(_Tagged):
     """Leases to renew from now on, and attempts that need it no longer."""
 
     notes: list[Note]
     gone: list[tuple[str, int]]
 
 
-class Status(msgspec.Struct, tag=True):
+class Status(_Tagged):
     """A sign of life, with what was done since: (queue, type, ending, count, seconds)."""
 
     busy: int
@@ -59,13 +63,13 @@ class Status(msgspec.Struct, tag=True):
     tally: list[tuple[str, str, str, int, float]]
 
 
-class Worn(msgspec.Struct, tag=True):
+class Worn(_Tagged):
     """Half of the slots are lost to handlers that do not end: this process drains and wants a successor."""
 
     lost: int
 
 
-class Setup(msgspec.Struct, tag=True):
+class Setup(_Tagged):
     """What a worker process is to do; the first message to it."""
 
     worker: str
@@ -76,19 +80,19 @@ class Setup(msgspec.Struct, tag=True):
     grace_s: float
 
 
-class Verdicts(msgspec.Struct, tag=True):
+class Verdicts(_Tagged):
     """Leases that are no longer held: (queue, fence, lost or cancelled)."""
 
     ended: list[tuple[str, int, str]]
 
 
-class Drain(msgspec.Struct, tag=True):
+class Drain(_Tagged):
     """Take nothing more; be gone within ``grace_s``."""
 
     grace_s: float
 
 
-class Job(msgspec.Struct, tag=True):
+class Job(_Tagged):
     """One attempt for a process of its own."""
 
     type: str
@@ -108,21 +112,21 @@ class Job(msgspec.Struct, tag=True):
     limit: int
 
 
-class Progress(msgspec.Struct, tag=True):
+class Progress(_Tagged):
     """How far the handler is."""
 
     fraction: float
     message: str
 
 
-class Line(msgspec.Struct, tag=True):
+class Line(_Tagged):
     """A log line of the handler."""
 
     level: str
     text: str
 
 
-class Done(msgspec.Struct, tag=True):
+class Done(_Tagged):
     """What the attempt came to."""
 
     outcome: Outcome

@@ -91,8 +91,9 @@ class Worker:
     def ended(self, keys: Sequence[tuple[Key, Held]]) -> None:
         """Hear of leases that are no longer held: their handlers are told, their outcomes dropped."""
         for key, held in keys:
-            log.info("attempt ended from outside: %s", held, extra={"queue": key[0], "fence": key[1]})
-            self.executor.stop(key, Stop.CANCELLED if held is Held.CANCELLED else Stop.LOST)
+            # A lease that was settled a moment ago is "lost" too: nothing runs under it any more.
+            if self.executor.stop(key, Stop.CANCELLED if held is Held.CANCELLED else Stop.LOST):
+                log.info("attempt ended from outside: %s", held, extra={"queue": key[0], "fence": key[1]})
 
     async def run(self) -> None:
         """Work until drained."""
