@@ -50,7 +50,7 @@ class StageRecord:
 
     __slots__ = ("at_ms", "body", "due_ms", "first", "offset", "source", "state", "type", "value", "version")
 
-    def __init__(  # noqa: D107 -- the fields of a record
+    def __init__(
         self, version: int, source: SourceRef, message: RawMessage, headers: dict[str, bytes]
     ) -> None:
         self.version = version
@@ -89,7 +89,7 @@ class Entry:
 
     __slots__ = ("notes", "purged", "purged_ms", "records", "source")
 
-    def __init__(self, source: SourceRef) -> None:  # noqa: D107
+    def __init__(self, source: SourceRef) -> None:
         self.source = source
         self.records: list[StageRecord] = []
         self.notes: list[AttemptNote] = []
@@ -117,7 +117,9 @@ class Gathered:
     names: set[tuple[NameKind, str]] = field(default_factory=set)
     firsts: set[tuple[str, TopicCode, int]] = field(default_factory=set)
     ends: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """Source id → (offset that comes next, time of the last record)."""
+    """Source id → (offset that comes next, time of the last record or 0)."""
+    log_ends: dict[int, int] = field(default_factory=dict)
+    """Source id → the log's own end, as far as it was seen."""
     records: int = 0
 
 

@@ -82,8 +82,10 @@ ON CONFLICT (minute, queue_id, type_id) DO UPDATE SET
 """
 MINUTE_FIELDS: Final = (*_SUMS, "waits", "runs")
 MOVE: Final = f"""
-UPDATE idx.source s SET next_offset = r.next_offset, record_at = {_INSTANT} r.record_at, updated_at = now()
-FROM jsonb_to_recordset(%s::jsonb) AS r(id int, next_offset bigint, record_at bigint) WHERE s.id = r.id
+UPDATE idx.source s SET next_offset = r.next_offset, end_offset = greatest(r.next_offset, r.end_offset),
+    record_at = coalesce({_INSTANT} r.record_at, s.record_at), updated_at = now()
+FROM jsonb_to_recordset(%s::jsonb) AS r(id int, next_offset bigint, end_offset bigint, record_at bigint)
+WHERE s.id = r.id
 """
 QUARANTINE: Final = f"""
 INSERT INTO idx.quarantine (source_id, "offset", reason, key, head, record_at, at)

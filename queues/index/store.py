@@ -153,7 +153,12 @@ class IndexStore:
 
     async def _move(self, connection: AsyncConnection[Any], gathered: Gathered) -> None:
         moves = [
-            {"id": source, "next_offset": following, "record_at": always(at_ms) if at_ms else None}
+            {
+                "id": source,
+                "next_offset": following,
+                "end_offset": gathered.log_ends.get(source, -1),
+                "record_at": always(at_ms) if at_ms else None,
+            }
             for source, (following, at_ms) in gathered.ends.items()
         ]
         await connection.execute(statements.MOVE, [_encode(moves).decode()])
@@ -189,6 +194,7 @@ async def _write_rows(connection: AsyncConnection[Any], batch: Batch) -> None:
     if batch.replaced:
         cursor = await connection.execute(statements.DELETE_ROWS, [_array(k.ctid for k in batch.replaced)])
         if cursor.rowcount != len(batch.replaced):
+            # Retention removed one meanwhile: folded again, it is not known any more.
             raise PositionMoved({})
     if batch.purged:
         purged = _array(batch.purged)
@@ -202,9 +208,9 @@ async def _write_rows(connection: AsyncConnection[Any], batch: Batch) -> None:
     if batch.transitions:
         await _copy(connection, statements.COPY_TRANSITION, _TRANSITION_TYPES, batch.transitions)
     if batch.hints:
-        await connection.execute(
-            statements.HINT, [_encode([hint._asdict() for hint in batch.hints]).decode()]
-        )
+        hints = _encode([hint._asdict() for hint in batch.hints]).decode()
+        if (await connection.execute(statements.HINT, [hints])).rowcount != len(batch.hints):
+            raise PositionMoved({})
     if batch.absent:
         await connection.execute(
             statements.UPSERT_ABSENT, [_encode([a._asdict() for a in batch.absent]).decode()]
