@@ -19,7 +19,7 @@ from queues.services.backbone import Backbone
 class AgentCommand(BaseCommand):
     """Run ``roles`` until SIGTERM or Ctrl-C; a second signal ends at once."""
 
-    roles: ClassVar[Sequence[str]]
+    roles: Sequence[str]
     epilog: ClassVar[str] = ""
 
     def create_parser(self, *args: Any, **kwargs: Any) -> CommandParser:
