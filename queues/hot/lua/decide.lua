@@ -1,5 +1,5 @@
 -- Draw a version for another outcome of each activity and hold it under a lease until that outcome is appended.
--- include: open activity ready lanes place islands hold
+-- include: open activity sets ready lanes place islands hold
 -- KEYS: meta
 -- ARGV: {verb, places (a set of s; with 'expired' only leases that have run out), lease_ms, holder, {id, expected version or -1, cold or false}...}, body or ''...
 --   cold {state, type, priority, partition, address, version, records, attempt}: what the log says of an activity
@@ -36,4 +36,5 @@ for i, item in ipairs(items) do
   end
 end
 save_drawn()
+finish()
 return {cmsgpack.pack(answers), unpack(bodies)}

@@ -1,5 +1,5 @@
 -- Let an enqueuer's own records take effect ahead of the loader, as runs of exactly the offsets reported for them.
--- include: open activity ready lanes place islands admit apply
+-- include: open activity sets ready lanes place islands admit apply
 -- KEYS: meta
 -- ARGV: {band, partition, window, most_ahead, loader_silence_ms, {first, {record...}}...}, stub_ms, once_stub_ms, body...
 -- RETURNS: a digit a run: 1 accepted, 0 left to the loader, 2 left to it because of a backlog
@@ -35,5 +35,5 @@ for i, run in ipairs(runs) do
   end
   body = body + #items
 end
-wake()
+finish()
 return table.concat(answers)

@@ -1,5 +1,5 @@
 -- Apply what the loader read of a pending topic and move the position, in one step.
--- include: open activity ready lanes place islands admit apply
+-- include: open activity sets ready lanes place islands admit apply
 -- KEYS: meta
 -- ARGV: {epoch, band, partition, next, {record...}}, stub_ms, once_stub_ms, body...
 -- RETURNS: the position, which may be further on than asked for
@@ -17,5 +17,5 @@ end
 local moved = absorb(islands, math.max(position, following))
 redis.call('HSET', K .. 'pos', field, string.format('%.0f', moved))
 redis.call('HSET', KEYS[1], 'loader', now)
-wake()
+finish()
 return moved

@@ -1,5 +1,5 @@
 -- Make claimable what is due; conditional on still being due, so two schedulers are harmless.
--- include: open activity ready lanes
+-- include: open activity sets ready lanes
 -- KEYS: meta
 -- ARGV: {most}
 -- RETURNS: how many became claimable, and the next due instant in ms (0: none)
@@ -13,6 +13,6 @@ for _, id in ipairs(ids) do
     put(id, a)
   end
 end
-wake()
+finish()
 local first = redis.call('ZRANGE', K .. 'due', 0, 0, 'WITHSCORES')
 return {#ids, tonumber(first[2] or 0)}

@@ -1,5 +1,5 @@
 -- Load live activities and stubs, each once, as the scan of the log decided them.
--- include: lock activity ready lanes place admit
+-- include: lock activity sets ready lanes place admit
 -- KEYS: meta
 -- ARGV: {lock token, {record...}, {records without a null of each...}}, stub_ms, once_stub_ms, body or '' of each
 -- RETURNS: how many activities are loaded
@@ -11,4 +11,5 @@ for i, r in ipairs(request[2]) do
     admit(r[1], r, body, request[3][i])
   end
 end
+finish()
 return #request[2]

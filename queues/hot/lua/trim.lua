@@ -8,23 +8,35 @@ for field, offset in pairs(passed) do redis.call('HSET', K .. 'ipos', field, str
 local surplus = redis.call('ZCARD', K .. 'stubs') - keep
 local ids = redis.call('ZRANGEBYSCORE', K .. 'stubs', '-inf', now, 'LIMIT', 0, most)
 if #ids < most and surplus > #ids then ids = redis.call('ZRANGE', K .. 'stubs', 0, math.min(most, surplus) - 1) end
-local index, forgotten = {}, 0
+local index = {}
 local flat = redis.call('HGETALL', K .. 'ipos')
 for i = 1, #flat, 2 do index[flat[i]] = tonumber(flat[i + 1]) end
+
+local reached = {}
+local function loader_at(field)
+  reached[field] = reached[field] or pos_of(field)
+  return reached[field]
+end
+
+local function both_passed(a)
+  local code, offset = string.match(a.so, '^(%a):(%d+)$')
+  local field = code .. ':' .. a.pt
+  offset = tonumber(offset)
+  if (index[field] or 0) <= offset or loader_at(field) <= offset then return false end
+  local band, first = string.match(a.ad, '^(%a):(%d+)$')
+  return loader_at(band .. ':' .. a.pt) > tonumber(first) or is_loaded(a.ad, a.pt)
+end
+
+local gone, keys = {}, {}
 for _, id in ipairs(ids) do
   local a = get(id)
-  if a and a.s == 'gone' then
-    local code, offset = string.match(a.so, '^(%a):(%d+)$')
-    local field = code .. ':' .. a.pt
-    offset = tonumber(offset)
-    if (index[field] or 0) > offset and pos_of(field) > offset and is_loaded(a.ad, a.pt) then
-      redis.call('DEL', K .. 'a:' .. id)
-      redis.call('ZREM', K .. 'stubs', id)
-      if a.u and redis.call('GET', K .. 'uq:' .. a.u) == id then redis.call('DEL', K .. 'uq:' .. a.u) end
-      forgotten = forgotten + 1
-    end
-  else
-    redis.call('ZREM', K .. 'stubs', id)
+  if not a or a.s ~= 'gone' then
+    gone[#gone + 1] = id
+  elseif both_passed(a) then
+    gone[#gone + 1], keys[#keys + 1] = id, K .. 'a:' .. id
+    if a.u and redis.call('GET', K .. 'uq:' .. a.u) == id then keys[#keys + 1] = K .. 'uq:' .. a.u end
   end
 end
-return forgotten
+for from = 1, #keys, 1000 do redis.call('DEL', unpack(keys, from, math.min(from + 999, #keys))) end
+for from = 1, #gone, 1000 do redis.call('ZREM', K .. 'stubs', unpack(gone, from, math.min(from + 999, #gone))) end
+return #gone

@@ -15,8 +15,10 @@ end
 
 -- Add to a list of records such as 'n.0,r.687' without repeating one.
 local function with_records(list, more)
-  list = list or ''
-  for one in string.gmatch(more or '', '[^,]+') do
+  list, more = list or '', more or ''
+  if more == '' or list == more then return list end
+  if list == '' then return more end
+  for one in string.gmatch(more, '[^,]+') do
     if not string.find(',' .. list .. ',', ',' .. one .. ',', 1, true) then
       list = list == '' and one or (list .. ',' .. one)
     end

@@ -33,7 +33,7 @@ local function admit(id, r, body, records)
   if a.u and taken(id, a.u) then
     -- Settled as a duplicate by the sweep of what has expired: never run, never forgotten.
     a.s, a.st, a.ex = 'dup', r[6], 0
-    redis.call('ZADD', K .. 'exp', 0, id)
+    zset(K .. 'exp', id, 0)
   else
     place(id, a, r[6])
   end
@@ -48,6 +48,6 @@ local function settle(id, r, a, records, result)
     so = r[2] .. ':' .. string.format('%.0f', r[4]), r = result, u = a and a.u or given(r[12]),
     n = once, t = r[7],
   })
-  redis.call('ZADD', K .. 'stubs', now + tonumber(ARGV[once and 3 or 2]), id)
+  zset(K .. 'stubs', id, now + tonumber(ARGV[once and 3 or 2]))
   if a and a.f then redis.call('PUBLISH', K .. 'done', id) end
 end

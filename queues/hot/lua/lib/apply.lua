@@ -18,11 +18,14 @@ local function apply_record(r, body, by_loader)
     return (not terminal(r) and not first(r) and a.d == v) and 1 or 0, older_records(with_records(a.rc, r[18]), a.d)
   end
   if a and a.v >= v then
-    a.rc = with_records(a.rc, own(r))
+    local records, place = with_records(a.rc, own(r)), a.so
     -- Whoever settled it may not have been told the offset; the loader knows it.
-    if by_loader and terminal(r) and a.v == v then a.so = r[2] .. ':' .. string.format('%.0f', r[4]) end
-    put(id, a)
-    return a.v == v and 1 or 0, with_records(a.rc, r[18])
+    if by_loader and terminal(r) and a.v == v then place = r[2] .. ':' .. string.format('%.0f', r[4]) end
+    if records ~= a.rc or place ~= a.so then
+      a.rc, a.so = records, place
+      put(id, a)
+    end
+    return a.v == v and 1 or 0, with_records(records, r[18])
   end
   local old = a and a.rc or ''
   if first(r) then admit(id, r, body, old); return 1, '' end

@@ -14,7 +14,7 @@ local function hold(id, a)
   if was ~= 'gone' and was ~= 'cold' then unplace(id, a, false) end
   a.v, a.s, a.verb, a.tk, a.ls = draw(), 'settling', verb, holder, a.st
   said[2] = a.v
-  redis.call('ZADD', K .. 'leases', now + lease, id)
+  zset(K .. 'leases', id, now + lease)
   put(id, a)
   return said
 end

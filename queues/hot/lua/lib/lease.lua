@@ -26,7 +26,7 @@ local function lease_one(id)
   if not a or a.s ~= 'ready' or (a.ex and a.ex <= now) or not has_room(id, a) then return end
   a.v, a.sv = draw(), draw()
   a.s, a.st, a.tk, a.w, a.c, a.at = 'leased', 'active', call, worker, now, (a.at or 0) + 1
-  redis.call('ZADD', K .. 'leases', deadline, id)
+  zset(K .. 'leases', id, deadline)
   put(id, a)
   answer(id, a)
 end

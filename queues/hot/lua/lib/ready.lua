@@ -12,13 +12,16 @@ end
 
 local function make_ready(id, a)
   a.s, a.st = 'ready', 'available'
-  local set = K .. 'ready:' .. a.b .. ':' .. a.t
-  if redis.call('ZADD', set, a.o, id) == 1 and redis.call('ZCARD', set) == 1 then
-    redis.call('SADD', K .. 'types', a.b .. ':' .. a.t)
-  end
-  woke = true
+  local name = a.b .. ':' .. a.t
+  if not woke then woke = {} end
+  woke[name] = true
+  zset(K .. 'ready:' .. name, id, a.o)
 end
 
-local function wake()
-  if woke then redis.call('PUBLISH', K .. 'wake', '') end
+-- Write what was gathered and wake whoever waits for work; every script that places activities ends with it.
+local function finish()
+  write_sets()
+  if not woke then return end
+  for name in pairs(woke) do redis.call('SADD', K .. 'types', name) end
+  redis.call('PUBLISH', K .. 'wake', '')
 end
