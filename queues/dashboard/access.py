@@ -7,8 +7,9 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
 from django.urls import reverse
+
+from queues.dashboard.respond import respond_alone
 
 type View = Callable[..., HttpResponseBase]
 
@@ -49,6 +50,5 @@ def _refused(request: HttpRequest) -> HttpResponse:
         "text": "Your account is no superuser, and this console is open to superusers alone.",
         "href": reverse("login"),
         "link": "Sign in as someone else",
-        "theme": request.COOKIES.get("rq-theme", "system"),
     }
-    return render(request, "queues/refusal.html", context, status=403)
+    return respond_alone(request, "refusal", context, status=403)

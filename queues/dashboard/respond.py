@@ -9,10 +9,9 @@ from typing import Any, Final, NamedTuple
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template import TemplateDoesNotExist
-from django.template.loader import render_to_string
 from django.urls import reverse
 
-from queues.dashboard import snapshot
+from queues.dashboard import pen, snapshot
 
 THEMES: Final = ("light", "dark", "system")
 _INSTANT_TEXT: Final = re.compile(rb"(<time[^>]*>)[^<]*")
@@ -74,13 +73,21 @@ def respond(
         region = "content"
     template = f"queues/{name}.html"
     if not region or not _REGION.match(region):
-        body = render_to_string(template, frame(request, here or name) | context, request)
+        body = pen.write(template, frame(request, here or name) | context, request)
         return _private(HttpResponse(body, status=status))
     try:
-        body = render_to_string(f"{template}#{region}", {"pulse": snapshot.read()} | context, request)
+        body = pen.write(f"{template}#{region}", {"pulse": snapshot.read()} | context, request)
     except TemplateDoesNotExist:
         return _private(HttpResponse(f"no region {region}", status=404, content_type="text/plain"))
     return _tagged(request, body.encode(), status)
+
+
+def respond_alone(
+    request: HttpRequest, name: str, context: dict[str, Any], *, status: int = 200
+) -> HttpResponse:
+    """Return a page that stands without the frame: for readers who are not signed in."""
+    body = pen.write(f"queues/{name}.html", {"theme": theme_of(request)} | context, request)
+    return _private(HttpResponse(body, status=status))
 
 
 def _tagged(request: HttpRequest, body: bytes, status: int) -> HttpResponse:

@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 FRESH_S: Final = 1.0
 BEHIND_S: Final = 10.0
 STALE_WORKER_S: Final = 15.0
+SILENT_S: Final = 15.0
 ASK_S: Final = 1.5
 AWAY_S: Final = 5.0
 HISTORY_MINUTES: Final = 60
@@ -87,8 +88,7 @@ def _compute() -> dict[str, Any]:
         queue["hot"] = hot.get(name) if hot is not None else None
         queue["running"] = queue["hot"].active if queue["hot"] else queue["states"].get(StateCode.ACTIVE, 0)
     serving = _workers(workers, queues, now)
-    lag = _lag(sources, _ask("log", _ends, [(s["topic"], s["partition"]) for s in sources]), now)
-    return _summary(now, queues, serving, lag, hot_known=hot is not None or not queues)
+    return _summary(now, queues, serving, _lag(sources, now), hot_known=hot is not None or not queues)
 
 
 def _nothing(now: datetime) -> dict[str, Any]:
@@ -156,28 +156,22 @@ async def _all_counts(b: Backbone, queues: list[str]) -> dict[str, Counts]:
     return dict(zip(queues, await asyncio.gather(*(hot_counts(b, name) for name in queues)), strict=True))
 
 
-async def _ends(b: Backbone, partitions: list[tuple[str, int]]) -> dict[tuple[str, int], int]:
-    return await b.admin.end_offsets(partitions)
-
-
-def _lag(sources: list[Row], ends: dict[tuple[str, int], int] | None, now: datetime) -> dict[str, Any]:
-    if ends is None:
-        return {
-            "freshness": "cannot be compared: Kafka does not answer",
-            "behind": True,
-            "lag": None,
-            "lag_s": None,
-        }
-    behind = [
-        (max(ends.get((s["topic"], s["partition"]), 0) - max(s["next_offset"], 0), 0), s) for s in sources
-    ]
-    events = sum(n for n, _ in behind)
-    ages = [(now - s["record_at"]).total_seconds() for n, s in behind if n and s["record_at"]]
+def _lag(sources: list[Row], now: datetime) -> dict[str, Any]:
+    """Return how far the index is behind the log, by what the indexer itself saw of both."""
+    if not sources:
+        return {"freshness": "has read nothing yet", "behind": False, "lag": None, "lag_s": None}
+    looked_s = (now - max(s["updated_at"] for s in sources)).total_seconds()
+    if looked_s > SILENT_S:
+        text = f"has not been written for {figures.duration(looked_s * 1000)}: does an indexer run?"
+        return {"freshness": text, "behind": True, "lag": None, "lag_s": looked_s}
+    behind = [(s["end_offset"] - max(s["next_offset"], 0), s) for s in sources]
+    records = sum(max(n, 0) for n, _ in behind)
+    ages = [(now - s["record_at"]).total_seconds() for n, s in behind if n > 0 and s["record_at"]]
     lag_s = max(ages, default=0.0)
-    if not events:
+    if not records:
         return {"freshness": "up to date", "behind": False, "lag": 0, "lag_s": 0.0}
-    text = f"{figures.number(events)} records behind, {figures.duration(lag_s * 1000)}"
-    return {"freshness": text, "behind": lag_s > BEHIND_S, "lag": events, "lag_s": lag_s}
+    text = f"{figures.number(records)} records behind, {figures.duration(lag_s * 1000)}"
+    return {"freshness": text, "behind": lag_s > BEHIND_S, "lag": records, "lag_s": lag_s}
 
 
 def _summary(

@@ -41,12 +41,17 @@ def minutes_query(since: datetime) -> Query:
 
 def workers_query() -> Query:
     """Return every worker that the index knows, the latest seen first."""
-    return Query("SELECT * FROM idx.worker ORDER BY host, pid, id", {})
+    sql = """SELECT id, host, pid, version, queues, types, state, slots, busy, started_at, seen_at,
+            (info->>'done')::bigint AS done, (info->>'failed')::bigint AS failed,
+            (info->>'rss_bytes')::bigint AS rss_bytes
+        FROM idx.worker ORDER BY host, pid, id"""
+    return Query(sql, {})
 
 
 def sources_query() -> Query:
     """Return how far the index has read each partition that is in use."""
-    sql = """SELECT s.topic, s.partition, s.next_offset, s.record_at, q.name AS queue FROM idx.source s
+    sql = """SELECT s.topic, s.partition, s.next_offset, s.end_offset, s.record_at, s.updated_at, q.name AS queue
+        FROM idx.source s
         LEFT JOIN idx.name q ON q.id = s.queue_id ORDER BY s.topic, s.partition"""
     return Query(sql, {})
 

@@ -14,7 +14,7 @@ from queues.dashboard.database import Row, fetch, fetch_one
 from queues.dashboard.pages.acting import ACT_S, reason_of, told
 from queues.dashboard.pages.signin import next_url
 from queues.dashboard.respond import respond
-from queues.dashboard.words import LOOKS, TAB_OF
+from queues.dashboard.words import LOOKS, TABS
 from queues.domain.codes import NameKind, StateCode
 from queues.domain.errors import QueueError
 from queues.index.queries_names import name_query
@@ -85,7 +85,9 @@ def queue(request: HttpRequest, name: str) -> HttpResponse:
     since = datetime.now(UTC) - timedelta(hours=1)
     types, sources = fetch(types_query(found["id"] if found else 0, since), sources_query())
     states = [
-        {"look": LOOKS[code], "word": TAB_OF[code], "count": row["states"].get(code, 0)} for code in StateCode
+        {"look": LOOKS[code], "word": word, "count": row["states"].get(code, 0)}
+        for word, code in TABS
+        if code
     ]
     here = [source for source in sources if source["queue"] == name]
     context = {"q": row, "types": types, "states": states, "sources": here}

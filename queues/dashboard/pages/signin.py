@@ -6,7 +6,6 @@ from typing import Final
 from django.contrib import auth
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -14,7 +13,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from queues.dashboard.access import allowed
-from queues.dashboard.respond import THEMES, theme_of
+from queues.dashboard.respond import THEMES, respond_alone
 from queues.services.signin import redeem_token
 
 TRIES: Final = 10
@@ -65,9 +64,8 @@ def _form(request: HttpRequest, problem: str = "", status: int = 200) -> HttpRes
         "problem": problem,
         "username": request.POST.get("username", ""),
         "next": request.POST.get("next") or request.GET.get("next") or "",
-        "theme": theme_of(request),
     }
-    return render(request, "queues/signin.html", context, status=status)
+    return respond_alone(request, "signin", context, status=status)
 
 
 @never_cache
@@ -87,9 +85,8 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
             "or sign in with your password.",
             "href": reverse("login"),
             "link": "Sign in",
-            "theme": theme_of(request),
         }
-        return render(request, "queues/refusal.html", context, status=410)
+        return respond_alone(request, "refusal", context, status=410)
     auth.login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     return HttpResponseRedirect(reverse("overview"))
 

@@ -9,7 +9,8 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from queues.dashboard import figures, jsontree, sparks, words
+from queues.dashboard import actions, figures, jsontree, sparks, words
+from queues.domain.codes import StateCode
 
 register = template.Library()
 register.filter("number", figures.number)
@@ -135,3 +136,9 @@ def claim_wait(entry: dict[str, Any]) -> float | None:
     if not (entry["claimed_at"] and entry["started_at"]):
         return None
     return max(float((entry["started_at"] - entry["claimed_at"]).total_seconds() * 1000), 0.0)
+
+
+@register.filter
+def acts(state_code: int) -> list[actions.Act]:
+    """Return what may be done to an activity in this state."""
+    return actions.offered(StateCode(state_code).state)

@@ -28,7 +28,7 @@ function options(box, kind, width) {
   const spec = KINDS[kind];
   const axis = { stroke: ink("muted"), font: "11px Inter, sans-serif", ticks: { show: false }, grid: { stroke: ink("line"), width: 1 } };
   return {
-    width, height: 208, padding: [12, 4, 0, 0], legend: { show: false },
+    width, height: 208, padding: [12, 16, 0, 0], legend: { show: false },
     cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false }, sync: { key: "overview" } },
     scales: { x: { time: true }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.12 : 1] } },
     axes: [

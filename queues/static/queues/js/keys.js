@@ -7,7 +7,7 @@ import { toggle as toggleTime } from "./time.js";
 const PLACES = { o: "/", j: "/activities", a: "/activities", q: "/queues", d: "/dead", w: "/workers", e: "/enqueue" };
 let going = 0;
 
-const press = (name) => document.querySelector(`[data-key="${name}"]`)?.click();
+const press = (name) => (document.querySelector("tr[data-at]") || document.querySelector(".page-head"))?.querySelector(`[data-key="${name}"]`)?.click();
 const page = (rel) => document.querySelector(`a[rel="${rel}"]`)?.click();
 const KEYS = {
   j: () => list.step(1),

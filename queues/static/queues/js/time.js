@@ -5,11 +5,11 @@ let absolute = localStorage.getItem("rq-time") === "absolute";
 
 export function span(ms) {
   const s = Math.max(ms, 0) / 1000;
-  if (s < 10) return s < 1 ? `${Math.round(s * 1000)} ms` : `${s.toFixed(1).replace(".0", "")} s`;
-  if (s < 60) return `${Math.floor(s)} s`;
+  if (s < 10) return s < 1 ? `${Math.round(s * 1000)}\u2009ms` : `${s.toFixed(1).replace(".0", "")}\u2009s`;
+  if (s < 60) return `${Math.floor(s)}\u2009s`;
   const pair = (big, a, small, b) => {
     const rest = Math.floor((s % big) / small);
-    return `${Math.floor(s / big)} ${a}${rest ? ` ${rest} ${b}` : ""}`;
+    return `${Math.floor(s / big)}\u2009${a}${rest ? ` ${rest}\u2009${b}` : ""}`;
   };
   if (s < 3600) return pair(60, "m", 1, "s");
   return s < 86400 ? pair(3600, "h", 60, "m") : pair(86400, "d", 3600, "h");
@@ -19,7 +19,7 @@ function relative(ms) {
   const ahead = ms < 0;
   const s = Math.abs(ms) / 1000;
   if (s < 1) return "now";
-  const text = s < 60 ? `${Math.floor(s)} s` : s < 3600 ? `${Math.floor(s / 60)} m` : span(Math.abs(ms));
+  const text = s < 60 ? `${Math.floor(s)}\u2009s` : s < 3600 ? `${Math.floor(s / 60)}\u2009m` : span(Math.abs(ms));
   return ahead ? `in ${text}` : `${text} ago`;
 }
 
