@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "queues",
     "runnerq_site",
+    "runnerq_site.demo",
 ]
 
 MIDDLEWARE = [
