@@ -17,7 +17,7 @@ class Command(AgentCommand):
     epilog = """\
 examples:
   manage.py runkeeper          run two of them, anywhere, for failover
-  manage.py runkeeper --roles loader,scheduler,reaper,rebuilder,pruner & nice manage.py runindexer
+  manage.py runkeeper --roles loader,scheduler,reaper,rebuilder & nice manage.py runindexer
                                the index in a process of its own, which gives way to the others
 
 Loads what enqueuers could not apply themselves, indexes for the console, makes due what is due, gives back what
