@@ -42,6 +42,12 @@ def django_db_modify_db_settings(services: Services) -> None:
     settings["TEST"]["NAME"] = settings["NAME"]
 
 
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Use the database as it is: it is new with its server, and goes with it."""
+    return True
+
+
 @pytest.fixture
 def unique() -> str:
     """A part of a name that no other test uses."""
