@@ -4,37 +4,22 @@ The highest version decides the row. A late one fills its own timeline entry and
 """
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
-import msgspec
-
-from queues.domain.codes import Moment, NameKind, StateCode, TopicCode
-from queues.domain.states import TERMINAL
-from queues.index.body import Body
+from queues.domain.codes import Moment, NameKind, StateCode
 from queues.index.gather import AttemptNote, Bad, Entry, Gathered, StageRecord
 from queues.index.marks import Dirty, Mark
-from queues.index.minutes import FAILED, Minute, ends_attempt
+from queues.index.minutes import Minute, ends_attempt
 from queues.index.rows import Absence, Hint, Known, Row, always, epoch_ms, instant
-from queues.index.text import MESSAGE_CHARS, args_preview, clipped, document, raw_preview, search_text
+from queues.index.shown import First, Numbers, Start, activity_row, note_entry, payload, record_entry
 
-TEXT_CHARS: Final = 1_000
-MOST_ENTRIES: Final = 200
-_encode: Final = msgspec.json.Encoder().encode
-_ENDED: Final = frozenset(StateCode[state.name] for state in TERMINAL) | {StateCode.DEAD}
-
-
-class Numbers(NamedTuple):
-    """The numbers of what a batch names, all of them present."""
-
-    names: Mapping[tuple[NameKind, str], int]
-    firsts: Mapping[tuple[str, TopicCode, int], int]
-    payload_bytes: int
+NEVER: Final = Start(0, 0, None, None, 0)
 
 
 class Batch:
     """Everything that one transaction writes, and what it changed for those who look."""
 
-    def __init__(self) -> None:  # noqa: D107
+    def __init__(self) -> None:
         self.rows: list[Row] = []
         self.replaced: list[Known] = []
         self.payloads: list[tuple[str, str | None, str | None]] = []
@@ -63,26 +48,12 @@ def fold(
     return batch
 
 
-class _Start(NamedTuple):
-    """The latest attempt known to have begun."""
-
-    fence: int
-    attempt: int
-    started_at: int | None
-    worker_id: int | None
-    at: int
-    progress: float | None = None
-
-
-_NEVER: Final = _Start(0, 0, None, None, 0)
-
-
 class _Folding:
     """One activity's part of a batch."""
 
-    __slots__ = ("absence", "batch", "claims", "entry", "id", "known", "names", "numbers", "starts")
+    __slots__ = ("absence", "batch", "claims", "entry", "id", "known", "numbers", "starts")
 
-    def __init__(  # noqa: D107
+    def __init__(
         self,
         batch: Batch,
         numbers: Numbers,
@@ -93,7 +64,6 @@ class _Folding:
     ) -> None:
         self.batch = batch
         self.numbers = numbers
-        self.names = numbers.names
         self.id = activity_id
         self.entry = entry
         self.known = known
@@ -139,7 +109,7 @@ class _Folding:
         return record.source.id == old.first_source_id and record.offset > old.first_offset
 
     def _minute(self, record: StageRecord) -> Minute:
-        queue_id, type_id = record.source.queue_id, self.names[NameKind.TYPE, record.type]
+        queue_id, type_id = record.source.queue_id, self.numbers.names[NameKind.TYPE, record.type]
         key = (record.at_ms // 60_000, queue_id, type_id)
         minute = self.batch.minutes.get(key)
         if minute is None:
@@ -188,83 +158,43 @@ class _Folding:
             return None
         return max(body.started_ms - since, 0)
 
-    def _name(self, kind: NameKind, name: str) -> int | None:
-        return self.names[kind, name] if name else None
-
     def _tell(self, record: StageRecord) -> None:
-        """Append the record to the timeline, with the addresses of the claim and the start that it ends."""
-        b = record.body
-        assert b is not None
-        ended = ends_attempt(record)
-        claim = self.claims.pop(b.fence, None) if ended else None
-        start = self.starts.pop(b.fence, None) if ended else None
-        self.batch.transitions.append(
-            (
-                record.offset, record.version, b.fence if ended else 0, always(record.at_ms),
-                instant(b.claimed_ms) if ended else None, instant(b.started_ms) if ended else None,
-                instant(b.due_ms), claim and claim.offset, start and start.offset, record.source.id,
-                claim and claim.source.id, start and start.source.id,
-                self._name(NameKind.WORKER, b.worker) if ended else None, b.attempt, b.generation,
-                Moment.RECORD, record.state, self.id, clipped(b.reason, TEXT_CHARS), clipped(b.note, TEXT_CHARS),
-                clipped(b.actor, TEXT_CHARS), self._detail(record, b, ended=ended),
-            )
-        )  # fmt: skip
-
-    def _detail(self, record: StageRecord, b: Body, *, ended: bool) -> str | None:
-        if record.state is StateCode.COMPLETED:
-            result = bytes(b.result)
-            if result == b"null":
-                return None
-            if len(result) <= self.numbers.payload_bytes:
-                return '{"result":' + result.decode("utf-8", "replace") + "}"
-            return _encode({"result_bytes": len(result)}).decode()
-        if ended and b.reason in FAILED and b.errors:
-            return _encode({"error": b.errors[-1]}).decode()
-        return None
+        """Append the record to the timeline, with the claim and the start that it ends."""
+        body = record.body
+        assert body is not None
+        claim = start = None
+        if ends_attempt(record):
+            claim, start = self.claims.pop(body.fence, None), self.starts.pop(body.fence, None)
+        self.batch.transitions.append(record_entry(self.id, record, claim, start, self.numbers))
 
     def _tell_note(self, note: AttemptNote) -> None:
-        """Append what a running attempt told, unless the record that ends it has told it."""
-        start: AttemptNote | None = None
-        claim: AttemptNote | None = None
-        detail = None
-        match note.moment:
-            case Moment.CLAIMED:
-                if note.fence in self.starts or self.claims.get(note.fence) is not note:
-                    return
-                claim = note
-            case Moment.STARTED:
-                if self.starts.get(note.fence) is not note:
-                    return
-                start, claim = note, self.claims.get(note.fence)
-            case Moment.PROGRESS:
-                detail = _encode({"progress": note.progress, "message": note.message}).decode()
-            case _:
-                detail = _encode({"level": note.level, "lines": note.lines}).decode()
-        self.batch.transitions.append(
-            (
-                note.offset, note.fence, note.fence, always(note.at_ms), claim and instant(claim.since_ms),
-                start and instant(start.since_ms), None, claim and claim.offset, start and start.offset,
-                note.source.id, claim and claim.source.id, start and start.source.id,
-                self._name(NameKind.WORKER, note.worker), note.attempt, 0, note.moment, StateCode.ACTIVE, self.id,
-                None, None, None, detail,
-            )
-        )  # fmt: skip
+        """Append what a running attempt told, unless what ends the attempt, or a start its claim, tells it too."""
+        claim = start = None
+        if note.moment is Moment.CLAIMED:
+            claim = self.claims.get(note.fence)
+            if claim is not note or note.fence in self.starts:
+                return
+        elif note.moment is Moment.STARTED:
+            start, claim = self.starts.get(note.fence), self.claims.get(note.fence)
+            if start is not note:
+                return
+        self.batch.transitions.append(note_entry(self.id, note, claim, start, self.numbers))
 
-    def _latest_start(self, gone: int) -> _Start:
+    def _latest_start(self, gone: int) -> Start:
         """Return the newest start told by this batch, an earlier one, or before there was a row."""
-        latest = _NEVER
+        latest = NEVER
         if self.known is not None:
             k = self.known
-            latest = _Start(k.fence, k.attempt, k.started_at, k.worker_id, k.updated_at, k.progress)
+            latest = Start(k.fence, k.attempt, k.started_at, k.worker_id, k.updated_at, k.progress)
         elif self.absence is not None and self.absence.fence > gone:
             a = self.absence
-            latest = _Start(a.fence, a.attempt, a.started_at, a.worker_id, a.at)
+            latest = Start(a.fence, a.attempt, a.started_at, a.worker_id, a.at)
         for note in self.entry.notes:
             if note.fence <= gone:
                 continue
             if note.moment is Moment.STARTED and note.fence > latest.fence:
-                worker_id = self._name(NameKind.WORKER, note.worker)
-                latest = _Start(
+                worker_id = self.numbers.of(NameKind.WORKER, note.worker)
+                latest = Start(
                     note.fence, note.attempt, instant(note.since_ms), worker_id, always(note.at_ms)
                 )
             elif note.moment is Moment.PROGRESS and note.fence == latest.fence:
@@ -281,7 +211,7 @@ class _Folding:
         elif any(note.fence > gone for note in self.entry.notes):
             self._remember(start)
 
-    def _remember(self, start: _Start) -> None:
+    def _remember(self, start: Start) -> None:
         old = self.absence or Absence(self.id)
         at = always(max(note.at_ms for note in self.entry.notes))
         self.batch.absent.append(
@@ -291,7 +221,7 @@ class _Folding:
             )
         )  # fmt: skip
 
-    def _hint(self, known: Known, start: _Start) -> None:
+    def _hint(self, known: Known, start: Start) -> None:
         if start.fence <= known.version or (start.fence == known.fence and start.progress == known.progress):
             return
         self.batch.hints.append(
@@ -312,7 +242,7 @@ class _Folding:
     def _mark(self, state: StateCode, version: int) -> None:
         self.batch.dirty[self.entry.source.queue][self.id] = Mark(state.name.lower(), version)
 
-    def _first(self, record: StageRecord) -> tuple[int | None, int | None]:
+    def _first(self, record: StageRecord) -> First:
         if not record.version:
             return record.source.id, record.offset
         if record.first is not None:
@@ -321,61 +251,24 @@ class _Folding:
         known = self.known
         return (known.first_source_id, known.first_offset) if known else (None, None)
 
-    def _replace(self, record: StageRecord, wait_ms: int | None, start: _Start) -> None:
+    def _replace(self, record: StageRecord, wait_ms: int | None, start: Start) -> None:
         """Put the row of ``record`` in place of what there was."""
-        batch, known = self.batch, self.known
-        b = record.body
-        assert b is not None
-        type_id = self.names[NameKind.TYPE, record.type]
-        running = start.fence > record.version
-        state = StateCode.ACTIVE if running else record.state
-        batch.rows.append(self._row(record, b, wait_ms, start if running else None, type_id))
+        batch, known, numbers = self.batch, self.known, self.numbers
+        running = start if start.fence > record.version else None
+        batch.rows.append(activity_row(self.id, record, self._first(record), wait_ms, running, numbers))
         if known is not None:
             batch.replaced.append(known)
             self._move(known.queue_id, known.type_id, known.state, -1)
         elif self.absence is not None:
             batch.found.append(self.id)
-        self._move(record.source.queue_id, type_id, state, 1)
-        if known is None or b.errors:
-            preview = args_preview(b)
-            search = search_text(preview, b)
-            found = document(b, self.numbers.payload_bytes)
-            if found is not None or search is not None:
-                batch.payloads.append((self.id, found, search))
+        state = record.state if running is None else StateCode.ACTIVE
+        self._move(record.source.queue_id, numbers.names[NameKind.TYPE, record.type], state, 1)
+        assert record.body is not None
+        if known is None or record.body.errors:
+            found = payload(self.id, record, numbers.payload_bytes)
+            if found is not None:
+                batch.payloads.append(found)
         self._mark(state, record.version)
-
-    def _row(
-        self, record: StageRecord, b: Body, wait_ms: int | None, running: _Start | None, type_id: int
-    ) -> Row:
-        ended = ends_attempt(record)
-        first_source, first_offset = self._first(record)
-        error = b.errors[-1] if b.errors else None
-        terminal = record.state in _ENDED
-        if running is not None:
-            fence, attempt, started_at, worker_id = (
-                running.fence,
-                running.attempt,
-                running.started_at,
-                running.worker_id,
-            )
-            updated_at, state, progress = running.at, StateCode.ACTIVE, running.progress
-        else:
-            fence, attempt, started_at = b.fence if ended else 0, b.attempt, instant(b.started_ms)
-            worker_id = self._name(NameKind.WORKER, b.worker)
-            updated_at, state, progress = always(record.at_ms), record.state, None
-        return (
-            record.version, fence, always(b.created_ms), updated_at, instant(b.due_ms), instant(b.expires_ms),
-            started_at, instant(b.ended_ms) if terminal else None, wait_ms,
-            max(b.ended_ms - b.started_ms, 0) if ended and b.started_ms else None, record.offset, first_offset,
-            progress, record.source.id, first_source, record.source.queue_id, type_id, worker_id,
-            self.names[NameKind.ERROR, error.type] if error else None, attempt, b.max_attempts, b.generation,
-            b.members, state, b.priority, self.id, clipped(error.message, MESSAGE_CHARS) if error else None,
-            clipped(b.reason, TEXT_CHARS), clipped(b.note, TEXT_CHARS), clipped(b.actor, TEXT_CHARS),
-            clipped(b.key, TEXT_CHARS), clipped(b.unique.key, TEXT_CHARS) if b.unique else None,
-            [clipped(tag, TEXT_CHARS) for tag in b.tags] or None, clipped(b.parent, TEXT_CHARS),
-            clipped(b.root, TEXT_CHARS), clipped(b.workflow, TEXT_CHARS), args_preview(b),
-            _result_preview(b) if record.state is StateCode.COMPLETED else None,
-        )  # fmt: skip
 
     def _purge(self, version: int) -> None:
         """Remove the row; remember it, so that older records read later do not bring it back."""
@@ -404,8 +297,3 @@ class _Folding:
     def _now(self) -> int:
         times = [note.at_ms for note in self.entry.notes] + [record.at_ms for record in self.entry.records]
         return max([*times, self.entry.purged_ms])
-
-
-def _result_preview(b: Body) -> str | None:
-    result = bytes(b.result)
-    return raw_preview(result) if result != b"null" else None

@@ -39,7 +39,7 @@ class Minute:
         "waits",
     )  # fmt: skip
 
-    def __init__(self) -> None:  # noqa: D107
+    def __init__(self) -> None:
         self.enqueued = self.started = self.completed = self.failed = self.retried = 0
         self.discarded = self.dead = self.cancelled = self.run_ms = 0
         self.waits: list[int] = []

@@ -9,9 +9,10 @@ from typing import Any, Final
 import psycopg
 
 CHUNK: Final = 50_000
-WORDS: Final = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu report invoice image mail".split()
-)
+WORDS: Final = [
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "report",
+    "invoice", "image", "mail",
+]  # fmt: skip
 
 _NAMES: Final = """
 INSERT INTO idx.name (kind, name)
@@ -123,7 +124,8 @@ async def seed(
     Args:
         connection: in autocommit mode; each chunk is a transaction.
         n: how many.
-        queues, types: their names; made when missing.
+        queues: their names; made when missing.
+        types: as ``queues``.
         span: how far back the oldest lies.
         start: number of the first one; ids follow from the number, so a second seed begins after the first.
     """

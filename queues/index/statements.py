@@ -50,7 +50,7 @@ UPDATE idx.activity a SET fence = r.fence, state = r.state, attempt = r.attempt,
 FROM jsonb_to_recordset(%s::jsonb) AS r(id text, fence bigint, state smallint, attempt int, started_at bigint,
     worker_id int, progress float8, updated_at bigint)
 WHERE a.id = r.id
-"""
+"""  # noqa: S608 -- constants only
 UPSERT_ABSENT: Final = f"""
 INSERT INTO idx.absent (activity_id, purged_version, first_source_id, first_offset, fence, attempt, started_at,
     worker_id, at)
@@ -61,7 +61,7 @@ FROM jsonb_to_recordset(%s::jsonb) AS r(id text, purged_version bigint, first_so
 ON CONFLICT (activity_id) DO UPDATE SET purged_version = EXCLUDED.purged_version,
     first_source_id = EXCLUDED.first_source_id, first_offset = EXCLUDED.first_offset, fence = EXCLUDED.fence,
     attempt = EXCLUDED.attempt, started_at = EXCLUDED.started_at, worker_id = EXCLUDED.worker_id, at = EXCLUDED.at
-"""
+"""  # noqa: S608 -- constants only
 COUNT: Final = """
 INSERT INTO idx.counter AS c (queue_id, type_id, state, count)
 SELECT queue_id, type_id, state, n FROM jsonb_to_recordset(%s::jsonb)
@@ -79,18 +79,18 @@ FROM jsonb_to_recordset(%s::jsonb) AS r(minute bigint, queue_id int, type_id int
 ON CONFLICT (minute, queue_id, type_id) DO UPDATE SET
     {", ".join(f"{name} = m.{name} + EXCLUDED.{name}" for name in _SUMS)},
     waits = idx.histogram_add(m.waits, EXCLUDED.waits), runs = idx.histogram_add(m.runs, EXCLUDED.runs)
-"""
+"""  # noqa: S608 -- constants only
 MINUTE_FIELDS: Final = (*_SUMS, "waits", "runs")
 MOVE: Final = f"""
 UPDATE idx.source s SET next_offset = r.next_offset, end_offset = greatest(r.next_offset, r.end_offset),
     record_at = coalesce({_INSTANT} r.record_at, s.record_at), updated_at = now()
 FROM jsonb_to_recordset(%s::jsonb) AS r(id int, next_offset bigint, end_offset bigint, record_at bigint)
 WHERE s.id = r.id
-"""
+"""  # noqa: S608 -- constants only
 QUARANTINE: Final = f"""
 INSERT INTO idx.quarantine (source_id, "offset", reason, key, head, record_at, at)
 VALUES (%s, %s, %s, %s, %s, {_INSTANT} %s::bigint, now())
-"""
+"""  # noqa: S608 -- constants only
 ADD_NAMES: Final = """
 INSERT INTO idx.name (kind, name)
 SELECT kind, name FROM jsonb_to_recordset(%s::jsonb) AS r(kind smallint, name text) ORDER BY 1, 2

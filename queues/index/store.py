@@ -18,9 +18,10 @@ from queues.domain.errors import Unavailable
 from queues.index import statements
 from queues.index.connection import connection_settings, translated
 from queues.index.dictionary import Dictionary, Partition
-from queues.index.fold import Batch, Numbers, fold
+from queues.index.fold import Batch, fold
 from queues.index.gather import Gathered, SourceRef
 from queues.index.rows import ACTIVITY, TRANSITION, Absence, Known, Row, always
+from queues.index.shown import Numbers
 
 SESSION: Final = {
     "application_name": "runnerq-indexer",
