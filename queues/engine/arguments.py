@@ -41,6 +41,8 @@ def _from_builtin(hint: Any, value: Any) -> Any:
         return hint.model_validate(value)
     if isinstance(hint, type) and issubclass(hint, PathLike) and isinstance(value, str):
         return hint(value)  # type: ignore[call-arg]
+    if hint is object:
+        return value
     raise NotImplementedError(f"cannot build {getattr(hint, '__name__', hint)} from JSON")
 
 
@@ -69,9 +71,13 @@ def encode_result(value: Any, limit: int) -> bytes:
 
 def decode_result(encoded: bytes, hint: Any) -> Any:
     """Return the result as ``hint`` says, or as plain JSON types where there is no hint."""
-    if hint is Any or hint is None:
+    if hint is Any:
         return msgspec.json.decode(encoded)
-    return msgspec.json.decode(encoded, type=hint, dec_hook=_from_builtin)
+    try:
+        return msgspec.json.decode(encoded, type=hint, dec_hook=_from_builtin)
+    except (TypeError, NotImplementedError):
+        # An annotation such as a protocol cannot be built; what it describes is still there as JSON.
+        return msgspec.json.decode(encoded)
 
 
 class Arguments:

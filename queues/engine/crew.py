@@ -94,6 +94,13 @@ class Member:
             return f"was ended by {signal.Signals(-code).name}"
         return f"exited with code {code}" if code else ""
 
+    async def _ended(self) -> int:
+        while True:
+            code = self._process.poll()
+            if code is not None:
+                return code
+            await asyncio.sleep(0.02)
+
     def drain(self, grace_s: float) -> None:
         """Tell it to go."""
         if self.phase is not Phase.STOPPED:

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -60,10 +61,10 @@ def main(fd: int) -> None:
     django.setup()
     registry.discover()
     install_capture()
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_serve(channel, setup))
+    asyncio.Runner(loop_factory=new_loop).run(_serve(channel, setup))
     logging.shutdown()
-    # Threads of handlers that never ended must not hold the process up.
+    sys.stdout.flush()
+    # Neither threads nor tasks of handlers that never end may hold the process up.
     os._exit(0)
 
 
