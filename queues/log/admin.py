@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, Final
 
@@ -26,10 +26,10 @@ from queues.log.topics import (
     control_settings,
     control_topic,
     queue_topics,
+    satisfies,
     topic_settings,
 )
 
-TIMEOUT_S: Final = 10.0
 FRESH_S: Final = 10.0
 APPLY_HINT: Final = "run `manage.py topics --apply`"
 _SOON_S: Final = 1.0
@@ -45,6 +45,7 @@ class LogAdmin:
 
     def __init__(self, conf: Conf) -> None:
         self._conf = conf
+        self._timeout_s = conf.append_timeout_s
         self._client: AdminClient | None = None
         self._cluster: Cluster | None = None
         self._asking: asyncio.Task[Cluster] | None = None
@@ -125,7 +126,7 @@ class LogAdmin:
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in topics]
         if not resources:
             return {}
-        answers = await _answers(self._admin().describe_configs(resources, request_timeout=TIMEOUT_S))
+        answers = await _answers(self._admin().describe_configs(resources, request_timeout=self._timeout_s))
         return {
             resource.name: {key: str(entry.value) for key, entry in entries.items()}
             for resource, entries in answers.items()
@@ -149,8 +150,8 @@ class LogAdmin:
         if not partitions:
             return {}
         request = ConsumerGroupTopicPartitions(group, [TopicPartition(*p) for p in partitions])
-        answers = await _answers(
-            self._admin().list_consumer_group_offsets([request], request_timeout=TIMEOUT_S)
+        answers = await self._settled(
+            lambda: self._admin().list_consumer_group_offsets([request], request_timeout=self._timeout_s)
         )
         return {
             (tp.topic, tp.partition): tp.offset for tp in answers[group].topic_partitions if tp.offset >= 0
@@ -165,7 +166,7 @@ class LogAdmin:
         client = self._admin()
         began = time.monotonic()
         try:
-            metadata = await asyncio.to_thread(client.list_topics, timeout=TIMEOUT_S)
+            metadata = await asyncio.to_thread(client.list_topics, timeout=self._timeout_s)
         except KafkaException as exc:
             raise _translated(exc.args[0], self._conf.brokers) from exc
         self._cluster = cluster_of(metadata, began)
@@ -189,7 +190,9 @@ class LogAdmin:
             NewTopic(name, num_partitions=count, replication_factor=self._conf.replication, config=settings)
             for name, (count, settings) in topics.items()
         ]
-        futures = self._admin().create_topics(new, operation_timeout=TIMEOUT_S, request_timeout=TIMEOUT_S)
+        futures = self._admin().create_topics(
+            new, operation_timeout=self._timeout_s, request_timeout=self._timeout_s
+        )
         answers = await asyncio.gather(*map(asyncio.wrap_future, futures.values()), return_exceptions=True)
         for name, answer in zip(futures, answers, strict=True):
             if (
@@ -211,39 +214,37 @@ class LogAdmin:
             raise Misconfigured(f"{'; '.join(wrong)}: {APPLY_HINT}")
 
     async def _until_ready(self, names: Collection[str]) -> None:
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + self._timeout_s
         while not (await self.cluster(0)).ready(names):
             if time.monotonic() > deadline:
-                raise LogUnavailable(f"topics without a leader after {TIMEOUT_S:.0f} s: {', '.join(names)}")
+                raise LogUnavailable(
+                    f"topics without a leader after {self._timeout_s:.0f} s: {', '.join(names)}"
+                )
             await asyncio.sleep(_PAUSE_S)
 
     async def _offsets(self, partitions: Collection[Partition], spec: OffsetSpec) -> dict[Partition, int]:
         if not partitions:
             return {}
         asked = {TopicPartition(*p): spec for p in partitions}
-        deadline = time.monotonic() + TIMEOUT_S
+        answers = await self._settled(
+            lambda: self._admin().list_offsets(asked, request_timeout=self._timeout_s)
+        )
+        return {(tp.topic, tp.partition): answer.offset for tp, answer in answers.items()}
+
+    async def _settled(self, ask: Callable[[], Mapping[Any, Future[Any]]]) -> dict[Any, Any]:
+        """Return the answers, asked again while leaders or coordinators are on the move."""
+        deadline = time.monotonic() + self._timeout_s
         while True:
             try:
-                answers = await _answers(self._admin().list_offsets(asked, request_timeout=TIMEOUT_S))
+                return await _answers(ask())
             except _Settling as exc:
                 if time.monotonic() > deadline:
                     raise LogUnavailable(str(exc)) from exc
                 await asyncio.sleep(_PAUSE_S)
-            else:
-                return {(tp.topic, tp.partition): answer.offset for tp, answer in answers.items()}
-
-
-def satisfies(key: str, found: str, wanted: str) -> bool:
-    """Tell whether a topic's setting does what is wanted: policies as sets, sizes at least."""
-    if key == "cleanup.policy":
-        return set(found.split(",")) == set(wanted.split(","))
-    if key == "max.message.bytes":
-        return found.isdigit() and int(found) >= int(wanted)
-    return found == wanted
 
 
 class _Settling(LogUnavailable):
-    """A partition is between two leaders, or so new that its leader does not know it yet."""
+    """A partition or group is between two leaders, or so new that its leader does not know it yet."""
 
 
 async def _answers(futures: Mapping[Any, Future[Any]]) -> dict[Any, Any]:
@@ -278,6 +279,9 @@ _MOVING: Final = frozenset(
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
     }
 )
 _DENIED: Final = frozenset(

@@ -45,6 +45,7 @@ class _Reading:
         self._pool = ThreadPoolExecutor(1, name)
         self._job: asyncio.Future[list[RawMessage]] | None = None
         self._assigned: set[Partition] = set()
+        self._closed = False
         self._wishes: deque[Callable[[], None]] = deque()
 
     @property
@@ -74,8 +75,10 @@ class _Reading:
 
     async def close(self) -> None:
         """Stop reading; a member leaves its group, so that others take over at once."""
-        await asyncio.get_running_loop().run_in_executor(self._pool, self._driver.close)
-        self._pool.shutdown(wait=False)
+        if not self._closed:
+            self._closed = True
+            await asyncio.get_running_loop().run_in_executor(self._pool, self._driver.close)
+            self._pool.shutdown(wait=False)
 
     def pause(self, partitions: Collection[Partition]) -> None:
         """Stop fetching these from the next read on; what was fetched ahead is dropped and comes again."""

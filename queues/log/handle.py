@@ -38,6 +38,8 @@ class Handle:
 
         What it refuses at once is reported in the batch. False: it took nothing, open a new session.
         """
+        if self.fatal:
+            return False
         produce: Callable[..., None] = self.driver.produce
         answer = batch.answer
         for index, (topic, to, key, value, headers) in enumerate(batch.messages):
@@ -46,8 +48,8 @@ class Handle:
             except BufferError:
                 batch.settle(index, refused(to, "queue full: too many records wait for the broker"))
             except KafkaException as exc:
-                if exc.args[0].fatal() or self.fatal:
-                    self.fatal = self.fatal or exc.args[0].str()
+                if exc.args[0].fatal():
+                    self.fatal = exc.args[0].str()
                     if index == 0:
                         return False
                 batch.settle(index, report_of_error(to, exc.args[0])._replace(certain=True))
@@ -76,7 +78,7 @@ class Handle:
             await asyncio.sleep(0.002)
         if len(self.driver):
             await asyncio.to_thread(self.driver.purge)
-        self.driver.poll(0)
+            self.driver.poll(0.1)
         self._pulse.close()
         await asyncio.to_thread(self.driver.close)
 

@@ -1,6 +1,7 @@
 """The producer: appends records to the log and answers each by its own report."""
 
 import asyncio
+import logging
 import os
 import random
 import time
@@ -8,12 +9,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from queues.conf import Conf
-from queues.log.delivery import Batch, Message, Report
+from queues.log.delivery import Batch, Message, Report, refused
 from queues.log.handle import Handle
 from queues.log.settings import POST_ROOM, poster_settings, producer_settings
 
+logger = logging.getLogger(__name__)
+
 SLOW_S: Final = 0.1
 """After so long without an answer, a partition gets no new batches as long as there is another."""
+_ALONE: Final = 3
+"""Tries of a record that was refused with its neighbours: a new call may put a bad one beside it again."""
 
 __all__ = ["Message", "Producer", "Report"]
 
@@ -29,9 +34,10 @@ class Producer:
         self._client_id = client_id or f"runnerq-{os.getpid()}"
         self._handle: Handle | None = None
         self._poster: Handle | None = None
-        self._retired: list[Handle] = []
+        self._retiring: set[asyncio.Task[None]] = set()
         self._open: dict[Batch, None] = {}
         self._turns: dict[str, int] = {}
+        self._aside = asyncio.Lock()
 
     async def start(self) -> None:
         """Open the sessions; brokers that are away are found later."""
@@ -40,10 +46,9 @@ class Producer:
 
     async def close(self, timeout_s: float = 10.0) -> None:
         """Wait at most ``timeout_s`` for what is under way; what is still unanswered then is unknown."""
-        handles = [h for h in (self._handle, self._poster, *self._retired) if h is not None]
+        handles = [handle for handle in (self._handle, self._poster) if handle is not None]
         self._handle = self._poster = None
-        self._retired = []
-        await asyncio.gather(*(handle.close(timeout_s) for handle in handles))
+        await asyncio.gather(*(handle.close(timeout_s) for handle in handles), *self._retiring)
 
     @property
     def pending(self) -> int:
@@ -56,10 +61,8 @@ class Producer:
         A record whose neighbour was refused is appended again.
         """
         batch = await self._round(messages)
-        if batch.suspects and len(messages) > 1:
-            # One at a time: together, the guilty one would take its neighbours down again.
-            for index in batch.suspects:
-                batch.reports[index] = (await self._round([messages[index]])).reports[0]
+        for index in batch.suspects:
+            batch.reports[index] = await self._alone(messages[index])
         return batch.reports  # type: ignore[return-value]  # a finished batch has them all
 
     def post(self, messages: Sequence[Message]) -> int:
@@ -67,7 +70,7 @@ class Producer:
         if self._poster is None:
             return len(messages)
         if self._poster.fatal:
-            self._retired.append(self._poster)
+            self._retire(self._poster)
             self._poster = self._posting()
         return self._poster.post(messages, POST_ROOM)
 
@@ -84,6 +87,15 @@ class Producer:
         self._turns[topic] = turn
         return turn
 
+    async def _alone(self, message: Message) -> Report | None:
+        # One at a time, of all calls: together, the guilty one would take its neighbours down again.
+        async with self._aside:
+            for _ in range(_ALONE):
+                batch = await self._round([message])
+                if not batch.suspects:
+                    break
+            return batch.reports[0]
+
     async def _round(self, messages: Sequence[Message]) -> Batch:
         batch = Batch(messages, asyncio.get_running_loop().create_future())
         if not messages:
@@ -92,9 +104,9 @@ class Producer:
             raise RuntimeError("the producer is not started, or closed")
         self._open[batch] = None
         try:
-            if not self._handle.produce(batch):
-                self._replace()
-                self._handle.produce(batch)
+            if not self._handle.produce(batch) and not self._replaced().produce(batch):
+                for index, message in enumerate(messages):
+                    batch.settle(index, refused(message.partition, "the session with Kafka failed twice"))
             await batch.future
         finally:
             self._open.pop(batch, None)
@@ -117,8 +129,15 @@ class Producer:
         settings = poster_settings(self._conf, f"{self._client_id}-post")
         return Handle(settings, asyncio.get_running_loop(), first_s=0.05)
 
-    def _replace(self) -> None:
-        # The old session still owes reports: it is polled until close.
+    def _replaced(self) -> Handle:
         if self._handle is not None:
-            self._retired.append(self._handle)
+            self._retire(self._handle)
         self._handle = self._session()
+        return self._handle
+
+    def _retire(self, handle: Handle) -> None:
+        # It still owes reports, so it is polled until it has given them.
+        logger.error("kafka.producer is replaced: %s", handle.fatal)
+        task = asyncio.create_task(handle.close(self._conf.append_timeout_s))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)

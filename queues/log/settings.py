@@ -6,7 +6,7 @@ from typing import Any, Final
 from queues.conf import Conf
 from queues.log.topics import max_record_bytes
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("queues.log.kafka")
 
 _ALL: Final[dict[str, Any]] = {
     "client.id": "runnerq",
@@ -17,6 +17,8 @@ _ALL: Final[dict[str, Any]] = {
     "topic.metadata.refresh.interval.ms": 30_000,
     "log.connection.close": False,
     "logger": logger,
+    # What it warns of (a coordinator that loads, a connection that closes) it mends by itself.
+    "log_level": 3,
 }
 POST_ROOM: Final = 50_000
 """Records that nobody waits for, held at the most while brokers are away."""

@@ -100,3 +100,12 @@ def topic_settings(conf: Conf, kind: Kind) -> dict[str, str]:
 def control_settings(conf: Conf) -> dict[str, str]:
     """Return the settings of the control topic: compacted, like a stage."""
     return topic_settings(conf, Kind.STATE)
+
+
+def satisfies(key: str, found: str, wanted: str) -> bool:
+    """Tell whether a topic's setting does what is wanted: policies as sets, sizes at least."""
+    if key == "cleanup.policy":
+        return set(found.split(",")) == set(wanted.split(","))
+    if key == "max.message.bytes":
+        return found.isdigit() and int(found) >= int(wanted)
+    return found == wanted
