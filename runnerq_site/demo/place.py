@@ -1,0 +1,31 @@
+"""Where the demo runs: this process, and those that it starts, talk to its own servers and to no others."""
+
+import os
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+
+from queues.conf import get_conf
+from runnerq_site import environment
+from runnerq_site.embedded.stack import Services
+
+_ELSEWHERE = ("KAFKA_", "RUNNERQ_KAFKA", "RUNNERQ_REDIS_URL")
+
+
+def require_debug() -> None:
+    """Pass when this is a place to try things out."""
+    if not settings.DEBUG:
+        raise ImproperlyConfigured("the demo is for development: unset DEBUG, or set it to 1")
+
+
+def settle_in(services: Services) -> None:
+    """Lead settings that were read before the servers had addresses, and all children, to ``services``."""
+    for name in [name for name in os.environ if name.startswith(_ELSEWHERE)]:
+        del os.environ[name]
+    folder = str(settings.RUNNERQ_FOLDER.resolve())
+    os.environ.update({**services.environment(), "DEBUG": "1", "RUNNERQ_FOLDER": folder})
+    settings.RUNNERQ.update(KAFKA={"bootstrap.servers": services.brokers}, REDIS_URL=services.redis_url)
+    get_conf.cache_clear()
+    connections.close_all()
+    connections["default"].settings_dict.update(environment.database(services.database_url))
