@@ -1,0 +1,1 @@
+"""Other task queues with the same work: one file each, named like the package it imports."""

@@ -1,0 +1,79 @@
+"""How fast two worker processes run no-ops that were enqueued beforehand, with the indexer giving way."""
+
+import time
+from typing import NamedTuple
+
+from queues.services.enqueue import enqueue_activities
+from queues.services.queues import ensure_queue
+from runnerq_site.bench.activities import QUEUE, noop
+from runnerq_site.bench.crew import INDEXED, crew, loaded, pause, resume, settled
+from runnerq_site.bench.figures import BenchError, Figure
+from runnerq_site.bench.lag import Watch
+from runnerq_site.bench.ledger import ENDS, account, ends
+from runnerq_site.bench.scenario import Bench, Scenario
+
+CALL = 1_000
+CATCH_UP_S = 600.0
+
+
+class Ran(NamedTuple):
+    """One run: rates a second, and the index's lag at the end and until it had caught up (s)."""
+
+    enqueue_per_s: float
+    run_per_s: float
+    lag_s: float
+    catch_up_s: float
+
+
+async def measure(bench: Bench) -> list[Figure]:
+    """Run no-ops with an indexer at the lowest priority."""
+    figures = [
+        Figure("run_per_s", "run, first claim to last settle", "/s", 10_000),
+        Figure("run_index_lag_s", "index behind at the end", "s"),
+        Figure("run_catch_up_s", "index caught up after", "s"),
+    ]
+    count = bench.size(10_000, 200_000)
+    bench.say(f"run: {count:,} no-ops enqueued first, 2 worker processes, 1 keeper, indexer niced")
+    await ensure_queue(bench.b, QUEUE)
+    with (
+        crew(bench.place, types=["bench.noop"], nice_indexer=True, concurrency=64),
+        Watch(bench.place) as watch,
+    ):
+
+        async def run() -> list[float]:
+            return list((await run_once(bench, watch, count))[1:])
+
+        await bench.repeat(figures, run)
+    return figures
+
+
+async def run_once(bench: Bench, watch: Watch, count: int) -> Ran:
+    """Return how many a second were enqueued and run, how far behind the index ended and for how long (s)."""
+    b = bench.b
+    await pause(b)
+    since = await ends(b.admin, b.conf, QUEUE, ENDS)
+    began = time.perf_counter()
+    for done in range(0, count, CALL):
+        await enqueue_activities(b, [noop.activity() for _ in range(min(CALL, count - done))])
+    enqueued_s = time.perf_counter() - began
+    await loaded(b, count)
+    await _caught_up(bench, watch)
+    await resume(b)
+    await settled(b, since, count, 60 + count / 200)
+    ended = time.monotonic()
+    await _caught_up(bench, watch)
+    catch_up_s = time.monotonic() - ended
+    # Read afterwards: counting costs processor time that the run itself should have.
+    found = await account(b.conf, QUEUE, since, await ends(b.admin, b.conf, QUEUE, ENDS))
+    found.require(count)
+    lag_s = watch.behind_ms(found.appended_ms, found.last_settle_ms) / 1000
+    return Ran(count / enqueued_s, count / found.seconds, lag_s, catch_up_s)
+
+
+async def _caught_up(bench: Bench, watch: Watch) -> None:
+    b = bench.b
+    if not await watch.reached(await ends(b.admin, b.conf, QUEUE, INDEXED), CATCH_UP_S):
+        raise BenchError(f"the index is behind even after {CATCH_UP_S:.0f} s")
+
+
+SCENARIO = Scenario("run", "2 worker processes run no-ops enqueued beforehand, indexer niced", measure)
