@@ -17,13 +17,14 @@ from queues.keeper.load_later import load_later
 from queues.keeper.load_pending import load_pending
 from queues.keeper.loop import Loop
 from queues.keeper.stage import Partition, Stage
-from queues.log.consumer import GroupReader, RawMessage
+from queues.log.consumer import BEGINNING, GroupReader, RawMessage
 from queues.services.backbone import Backbone
 
 logger = logging.getLogger(__name__)
 WAIT_S = 0.2
 COMMIT_S = 1.0
 LOOK_AT_FULL_S = 0.1
+LOOK_AT_CLOSED_S = 0.2
 SIGN_OF_LIFE_S = 10.0
 
 
@@ -40,7 +41,9 @@ class Loader(Loop):
         self._member = member or None
         self._reader: GroupReader | None = None
         self._version = -1
-        self._epochs: dict[str, int] = {}
+        self._epochs: dict[Partition, int] = {}
+        """Under which opening each partition's reading stands; one that is missing is read by nobody's leave."""
+        self._closed: dict[str, float] = {}
         self._full: dict[Partition, float] = {}
         self._following: dict[Partition, int] = {}
         self._uncommitted: dict[Partition, int] = {}
@@ -66,6 +69,7 @@ class Loader(Loop):
         for m in messages:
             batches.setdefault((m.topic, m.partition), []).append(m)
         failures = await asyncio.gather(*(self._load(p, batch) for p, batch in batches.items()))
+        await self._look_at_closed()
         await self._reach_ends()
         await self._look_at_full()
         await self._commit()
@@ -92,23 +96,26 @@ class Loader(Loop):
     async def _positions(self, partitions: list[Partition]) -> Mapping[Partition, int]:
         """Tell the reader where the hot view stands; a queue that is closed is read from anywhere, and dropped."""
         found: dict[Partition, int] = {}
+        for p in partitions:
+            self._full.pop(p, None)
         for queue in {self._queue_of(p) for p in partitions}:
             found |= await self._stand(queue, [p for p in partitions if self._queue_of(p) == queue])
-        self._full = {p: at for p, at in self._full.items() if p not in found}
         return found
 
     async def _stand(self, queue: str, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        # Only what is sent there stands there: the queue's other partitions may be read from where an older view stood.
         epoch = await reads.epoch(self._b.hot, queue)
         if epoch is None:
-            self._epochs.pop(queue, None)
+            for p in partitions:
+                self._epochs.pop(p, None)
+            self._closed.setdefault(queue, 0.0)
             return {}
         stored = await reads.positions(self._b.hot, queue)
-        self._epochs[queue] = epoch
         stand = {}
         for p in partitions:
             _, kind, band = self._directory.topics[p[0]]
             offset = stored.get(f"{code_of(kind, Band(band))}:{p[1]}", 0)
-            self._following[p] = offset
+            self._epochs[p], self._following[p] = epoch, offset
             if offset:
                 stand[p] = offset
         return stand
@@ -116,27 +123,51 @@ class Loader(Loop):
     def _queue_of(self, p: Partition) -> str:
         return self._directory.topics[p[0]][0]
 
+    def _mine(self, queue: str) -> list[Partition]:
+        assert self._reader is not None
+        topics = self._directory.topics
+        return [p for p in self._reader.assignment() if p[0] in topics and self._queue_of(p) == queue]
+
     async def _revoked(self, partitions: list[Partition]) -> None:
         for p in partitions:
-            self._full.pop(p, None)
-            self._uncommitted.pop(p, None)
+            for known in (self._epochs, self._full, self._following, self._uncommitted):
+                known.pop(p, None)
 
-    async def _restand(self, queue: str) -> None:
-        """Go where the newly opened hot view says."""
+    async def _restand(self, queue: str) -> bool:
+        """Go where the newly opened hot view says; tell whether it is open."""
         assert self._reader is not None
-        mine = [
-            p
-            for p in self._reader.assignment()
-            if p[0] in self._directory.topics and self._queue_of(p) == queue
-        ]
+        mine = self._mine(queue)
         stand = await self._stand(queue, mine)
-        if queue not in self._epochs:
-            return
+        if any(p not in self._epochs for p in mine):
+            return False
         for p in mine:
-            self._reader.seek(p, stand.get(p, 0))
+            self._reader.seek(p, stand.get(p, BEGINNING))
             self._full.pop(p, None)
         self._reader.resume(mine)
-        logger.info("loader.restand queue=%s epoch=%d partitions=%d", queue, self._epochs[queue], len(mine))
+        self._closed.pop(queue, None)
+        logger.info("loader.restand queue=%s partitions=%d", queue, len(mine))
+        return True
+
+    def _leave(self, queue: str) -> None:
+        """Read nothing more of a queue whose hot view is closed or was opened anew, until it stands again."""
+        assert self._reader is not None
+        mine = self._mine(queue)
+        for p in mine:
+            self._epochs.pop(p, None)
+        self._reader.pause(mine)
+        self._closed.setdefault(queue, 0.0)
+
+    async def _look_at_closed(self) -> None:
+        """Stand where a queue says that was closed when it was last looked at."""
+        now = time.monotonic()
+        for queue, at in list(self._closed.items()):
+            if now - at < LOOK_AT_CLOSED_S:
+                continue
+            self._closed[queue] = now
+            try:
+                await self._restand(queue)
+            except QueueError as exc:
+                logger.debug("loader.restand queue=%s %s", queue, exc)
 
     # -- what was read ------------------------------------------------------------------------------------------
 
@@ -144,18 +175,15 @@ class Loader(Loop):
         """Load one partition's batch; whatever goes wrong, it will be read again."""
         assert self._reader is not None
         queue, kind, band = self._directory.topics[p[0]]
-        if queue not in self._epochs:
-            await self._restand_quietly(queue)
-            if queue not in self._epochs:
-                self._reader.seek(p, batch[0].offset)
-                return HotClosed(f"queue {queue} waits for the rebuild of its hot view")
+        if p not in self._epochs:
+            # Read before anybody said from where: it comes again when the queue stands.
+            self._leave(queue)
             return None
-        stage = Stage(self._b, queue, kind, Band(band), p, self._epochs[queue])
+        stage = Stage(self._b, queue, kind, Band(band), p, self._epochs[p])
         try:
             following = await (load_pending if kind is Kind.PENDING else load_later)(stage, batch)
         except (EpochChanged, HotClosed):
-            self._epochs.pop(queue, None)
-            await self._restand_quietly(queue)
+            self._leave(queue)
             return None
         except QueueError as exc:
             self._reader.seek(p, batch[0].offset)
@@ -168,12 +196,6 @@ class Loader(Loop):
         observe.loaded.send(observe.Counted(queue, len(batch)))
         return None
 
-    async def _restand_quietly(self, queue: str) -> None:
-        try:
-            await self._restand(queue)
-        except QueueError as exc:
-            logger.debug("loader.restand queue=%s %s", queue, exc)
-
     def _note(self, p: Partition, following: int) -> None:
         self._following[p] = self._uncommitted[p] = following
         self._alive_at[self._queue_of(p)] = time.monotonic()
@@ -182,19 +204,19 @@ class Loader(Loop):
         """Move positions to ends that hold no record of ours, and show queues where nothing happens a sign of life."""
         assert self._reader is not None
         now = time.monotonic()
-        for p, end in list(self._reader.at_end.items()):
-            if p not in self._following or p[0] not in self._directory.topics:
+        for p in list(self._reader.at_end):
+            end = self._reader.at_end.get(p)
+            # An end that was met from where an older view stood says nothing of what this one has loaded.
+            if end is None or p not in self._epochs or p[0] not in self._directory.topics:
                 continue
             queue, kind, band = self._directory.topics[p[0]]
             silent = kind is Kind.PENDING and now - self._alive_at.get(queue, 0.0) > SIGN_OF_LIFE_S
-            if queue not in self._epochs:
-                await self._restand_quietly(queue)
-            elif end > self._following[p] or silent:
-                stage = Stage(self._b, queue, kind, Band(band), p, self._epochs[queue])
+            if end > self._following[p] or silent:
+                stage = Stage(self._b, queue, kind, Band(band), p, self._epochs[p])
                 try:
                     await stage.reach(end)
                 except (EpochChanged, HotClosed):
-                    self._epochs.pop(queue, None)
+                    self._leave(queue)
                     continue
                 self._note(p, max(end, self._following[p]))
 
@@ -205,15 +227,14 @@ class Loader(Loop):
         for p, at in list(self._full.items()):
             if now - at < LOOK_AT_FULL_S:
                 continue
-            queue, kind, band = self._directory.topics[p[0]]
-            if queue not in self._epochs:
-                await self._restand_quietly(queue)
+            if p not in self._epochs:
                 continue
-            stage = Stage(self._b, queue, kind, Band(band), p, self._epochs[queue])
+            queue, kind, band = self._directory.topics[p[0]]
+            stage = Stage(self._b, queue, kind, Band(band), p, self._epochs[p])
             try:
                 room = await stage.room()
             except (EpochChanged, HotClosed):
-                self._epochs.pop(queue, None)
+                self._leave(queue)
                 continue
             self._full[p] = now
             if room >= min(self._b.conf.load_batch, self._b.conf.hot_window // 2):
