@@ -145,6 +145,7 @@ class Hot:
         queue: str,
         verb: str,
         places: Sequence[str],
+        states: Sequence[str],
         items: Sequence[tuple[str, int, Any]],
         *,
         lease_ms: int,
@@ -153,7 +154,7 @@ class Hot:
     ) -> list[Held]:
         """Draw a version for each item (id, expected version or -1, cold record or False) and hold it."""
         filled = [*bodies, *([b""] * (len(items) - len(bodies)))]
-        request = (verb, dict.fromkeys(places, True), lease_ms, holder, items)
+        request = (verb, dict.fromkeys(places, True), dict.fromkeys(states, True), lease_ms, holder, items)
         packed, *found = await self._run("decide", queue, request, *filled)
         return [_held(answer, body) for answer, body in zip(_unpack(packed), found, strict=True)]
 

@@ -40,7 +40,7 @@ def restore(a: Activity, held: Held) -> Activity:
     return a
 
 
-REAP = Verb("reap", (*LEASED_PLACES, "expired"), restore)
+REAP = Verb("reap", None, (*LEASED_PLACES, "expired"), restore)
 
 
 class Reaper(Loop):

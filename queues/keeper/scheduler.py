@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from queues import observe
+from queues.domain.activity import Reason
 from queues.domain.errors import Duplicate, QueueError
 from queues.domain.schedule import Schedule, tick_activity, tick_at
 from queues.hot.client import HotClosed
@@ -11,7 +12,7 @@ from queues.keeper.loop import Loop
 from queues.services.backbone import Backbone, now_ms
 from queues.services.decide import decide
 from queues.services.enqueue import enqueue_activities
-from queues.services.verbs import expiring
+from queues.services.verbs import discarding
 
 MOST = 2_000
 
@@ -49,10 +50,12 @@ class Scheduler(Loop):
         _, waiting = await self._b.hot.overdue(queue, MOST)
         if not waiting:
             return 0
-        answers = await decide(
-            self._b, queue, expiring(), [(activity_id, version) for activity_id, version, _ in waiting]
-        )
-        return sum(not isinstance(answer, QueueError) for answer in answers)
+        done = 0
+        for reason in {Reason(why) for _, _, why in waiting}:
+            items = [(activity_id, version) for activity_id, version, why in waiting if why == reason]
+            answers = await decide(self._b, queue, discarding(reason), items)
+            done += sum(not isinstance(answer, QueueError) for answer in answers)
+        return done
 
     async def _tick(self) -> int:
         """Enqueue the newest tick of each schedule that is due; its id follows from schedule and tick."""

@@ -8,6 +8,7 @@ from queues import failpoints
 from queues.domain.activity import Activity, decode_activity
 from queues.domain.errors import Conflict, NotFound, QueueError
 from queues.domain.record import Kind
+from queues.domain.states import Cause, State, may
 from queues.hot.view import Held
 from queues.log.topics import topic_name
 from queues.services.backbone import Backbone, now_ms
@@ -29,11 +30,20 @@ class Decision(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """An operator's or agent's verb: where it is allowed, and the next version it makes of an activity."""
+    """An operator's or agent's verb: where and in which states it is allowed, and the next version that it makes.
+
+    No ``cause``: in any state.
+    """
 
     name: str
+    cause: Cause | None
     places: tuple[str, ...]
     change: Callable[[Activity, Held], Activity]
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The states from which there is an edge."""
+        return tuple(s for s in State if self.cause is None or may(s, self.cause))
 
 
 async def decide(
@@ -58,6 +68,7 @@ async def decide(
         queue,
         verb.name,
         verb.places,
+        verb.states,
         asked,
         lease_ms=int(max(b.conf.lease_s, b.conf.append_timeout_s + 5) * 1000),
         holder=secrets.token_hex(8),
@@ -65,11 +76,17 @@ async def decide(
     )
     failpoints.hit("decide.held")
     answers: list[Decision | QueueError] = [_refusal(h) if h.why else Conflict("") for h in held]
-    places = [at for at, h in enumerate(held) if not h.why]
-    sealed = [_sealed(verb, held[at]) for at in places]
-    if sealed:
-        for at, s, failure in zip(places, sealed, await commit_sealed(b, queue, sealed), strict=True):
-            answers[at] = failure if isinstance(failure, QueueError) else _decision(b, s)
+    sealed: dict[int, Sealed] = {}
+    for at, h in enumerate(held):
+        if not h.why:
+            try:
+                sealed[at] = _sealed(verb, h)
+            except QueueError as exc:
+                # It stays held until the reaper puts it back; the others of the batch must not wait for that.
+                answers[at] = exc
+    failures = await commit_sealed(b, queue, list(sealed.values())) if sealed else []
+    for (at, s), failure in zip(sealed.items(), failures, strict=True):
+        answers[at] = failure if isinstance(failure, QueueError) else _decision(b, s)
     return answers
 
 

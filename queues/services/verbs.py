@@ -22,7 +22,7 @@ def cancelling(actor: str, note: str) -> Verb:
         a.worker = held.worker
         return _signed(a, Reason.CANCELLED, actor, note)
 
-    return Verb("cancel", (*WAITING_PLACES, "leased"), change)
+    return Verb("cancel", Cause.CANCEL, (*WAITING_PLACES, "leased"), change)
 
 
 def redriving(actor: str, note: str) -> Verb:
@@ -36,7 +36,7 @@ def redriving(actor: str, note: str) -> Verb:
         a.expires_ms = 0
         return _signed(a, Reason.REDRIVEN, actor, note)
 
-    return Verb("redrive", ("gone",), change)
+    return Verb("redrive", Cause.REDRIVE, ("gone",), change)
 
 
 def rescheduling(due_ms: int, now_ms: int, actor: str, note: str) -> Verb:
@@ -48,7 +48,7 @@ def rescheduling(due_ms: int, now_ms: int, actor: str, note: str) -> Verb:
         a.state, a.due_ms = target, due_ms if due_ms > now_ms else 0
         return _signed(a, Reason.RESCHEDULED, actor, note)
 
-    return Verb("reschedule", ("ready", "due", "lane", "limit"), change)
+    return Verb("reschedule", Cause.RESCHEDULE, ("ready", "due", "lane", "limit"), change)
 
 
 def prioritising(priority: int, actor: str, note: str) -> Verb:
@@ -59,19 +59,20 @@ def prioritising(priority: int, actor: str, note: str) -> Verb:
         a.state, a.priority = State(held.state), priority
         return _signed(a, Reason.PRIORITISED, actor, note)
 
-    return Verb("prioritise", ("ready", "due", "pend", "lane", "limit"), change)
+    return Verb("prioritise", Cause.PRIORITISE, ("ready", "due", "pend", "lane", "limit"), change)
 
 
-def expiring() -> Verb:
+def discarding(reason: Reason) -> Verb:
     """Discard what has waited past its expiry, or what another live activity's unique key excludes."""
 
     def change(a: Activity, held: Held) -> Activity:
         cause = Cause.EXPIRE if a.expires_ms else Cause.DUPLICATE
         require_edge(State(held.state), cause, State.DISCARDED)
         a.state, a.due_ms, a.dead = State.DISCARDED, 0, False
-        return _signed(a, Reason.EXPIRED if a.expires_ms else Reason.DUPLICATE, "keeper", "")
+        return _signed(a, reason, "keeper", "")
 
-    return Verb("expire", WAITING_PLACES, change)
+    cause = Cause.DUPLICATE if reason is Reason.DUPLICATE else Cause.EXPIRE
+    return Verb("discard", cause, WAITING_PLACES, change)
 
 
 def waking() -> Verb:
@@ -82,4 +83,4 @@ def waking() -> Verb:
         a.state, a.due_ms = State.AVAILABLE, 0
         return _signed(a, Reason.WOKEN, "keeper", "")
 
-    return Verb("wake", ("pend",), change)
+    return Verb("wake", Cause.WAKE, ("pend",), change)

@@ -1,7 +1,8 @@
 -- Draw a version for another outcome of each activity and hold it under a lease until that outcome is appended.
 -- include: open activity sets ready lanes place islands hold
 -- KEYS: meta
--- ARGV: {verb, places (a set of s; with 'expired' only leases that have run out), lease_ms, holder, {id, expected version or -1, cold or false}...}, body or ''...
+-- ARGV: {verb, places (a set of s; with 'expired' only leases that have run out), states (a set), lease_ms, holder,
+--        {id, expected version or -1, cold or false}...}, body or ''...
 --   cold {state, type, priority, partition, address, version, records, attempt}: what the log says of an activity
 --   that the hot view does not know
 -- RETURNS: {packed {{id, version, partition, address, records, attempt, worker, claimed, priority, s}, or {id, why}}...,
@@ -27,7 +28,7 @@ for i, item in ipairs(items) do
   if not a then
     answers[i], bodies[i] = {id, 'missing'}, ''
   elseif kind == 'gone' or (expected >= 0 and a.v ~= expected) or not (places[kind] or kind == 'cold')
-      or (places.expired and not ran_out(id)) then
+      or not states[a.st] or (places.expired and not ran_out(id)) then
     answers[i] = {id, a.s == 'settling' and 'busy' or 'conflict:' .. a.st}
     bodies[i] = ''
   else

@@ -1,5 +1,5 @@
 -- Hold an activity for an outcome that is being appended; a dead holder is followed by the reaper.
-local verb, places, lease, holder, items = unpack(cmsgpack.unpack(ARGV[1]))
+local verb, places, states, lease, holder, items = unpack(cmsgpack.unpack(ARGV[1]))
 
 local function from_cold(cold, body)
   return {
