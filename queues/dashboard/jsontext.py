@@ -29,3 +29,11 @@ def strings(text: str | None) -> list[str]:
         return msgspec.json.decode(text or "[]", type=list[str])
     except msgspec.DecodeError:
         return []
+
+
+def fraction(text: str | None) -> float | None:
+    """Return the number that a JSON text is; None for what is none."""
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None

@@ -27,10 +27,12 @@ def activity_query(activity_id: str) -> Query:
 def timeline_query(activity_id: str, most: int = TIMELINE) -> Query:
     """Return the newest entries of the timeline, newest first."""
     sql = """SELECT r.*, s.topic, s.partition, b.topic AS started_topic, b.partition AS started_partition,
+            c.topic AS claimed_topic, c.partition AS claimed_partition,
             w.name AS worker
         FROM (SELECT * FROM idx.transition WHERE activity_id = %(id)s
             ORDER BY at DESC, source_id DESC, "offset" DESC LIMIT %(most)s) r
         LEFT JOIN idx.source s ON s.id = r.source_id LEFT JOIN idx.source b ON b.id = r.started_source_id
+        LEFT JOIN idx.source c ON c.id = r.claimed_source_id
         LEFT JOIN idx.name w ON w.id = r.worker_id
         ORDER BY r.at DESC, r.source_id DESC, r."offset" DESC"""
     return Query(sql, {"id": activity_id, "most": most})

@@ -1,15 +1,15 @@
 """One activity: what it was given, what became of it, each record of it with its place in the log."""
 
-from typing import Any, Final
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from queues.dashboard import jsontext, snapshot, words
+from queues.dashboard import jsontext, snapshot, timeline, words
 from queues.dashboard.actions import offered
 from queues.dashboard.database import Row, fetch
 from queues.dashboard.respond import respond
-from queues.domain.codes import Moment, StateCode
+from queues.domain.codes import LIVE_CODES, StateCode
 from queues.index.queries_activity import (
     TIMELINE,
     activity_query,
@@ -28,90 +28,38 @@ def activity(request: HttpRequest, activity_id: str) -> HttpResponse:
     if not rows:
         missing = {"id": activity_id, "queue": request.GET.get("queue", ""), "pruned": pruned}
         return respond(request, "activity_missing", missing, here="activities", status=404)
-    row = rows[0]
+    context = _facts(rows[0]) | _history(entries) | {"members": members}
+    return respond(request, "activity", context, here="activities")
+
+
+def _facts(row: Row) -> dict[str, Any]:
     code = StateCode(row["state"])
-    timeline = [_entry(entry) for entry in entries]
     given = jsontext.members(row["document"])
-    context: dict[str, Any] = {
+    args, kwargs = given.get("args"), given.get("kwargs")
+    return {
         "a": row,
         "code": code,
         "look": words.LOOKS[code],
         "acts": offered(code.state),
-        "args": given.get("args"),
-        "kwargs": given.get("kwargs"),
+        "args": args,
+        "kwargs": kwargs,
         "meta": given.get("meta"),
-        "given_known": row["document"] is not None or not row["preview"],
-        "result": next((e["result"] for e in timeline if e["result"]), None),
-        "failures": [e for e in timeline if e["error"]],
-        "attempts": [e for e in timeline if e["fence"] and e["moment"] == Moment.RECORD],
-        "timeline": timeline,
-        "cut": len(timeline) >= TIMELINE,
-        "members": members,
-        "lines": _lines(timeline),
-        "served": _served(row),
+        "given_known": bool(args or kwargs or not row["preview"]),
         "running": code is StateCode.ACTIVE,
-    }
-    return respond(request, "activity", context, here="activities")
-
-
-def _entry(entry: Row) -> Row:
-    detail = jsontext.members(entry["detail"])
-    error = jsontext.members(detail.get("error"))
-    code = StateCode(entry["state"])
-    moment = Moment(entry["moment"])
-    began = entry["started_at"] or entry["claimed_at"]
-    return entry | {
-        "code": code,
-        "moment": moment,
-        "look": words.LOOKS[code],
-        "what": _what(entry, moment, code),
-        "error": {key: jsontext.plain(error.get(key)) for key in ("type", "message", "stack")}
-        if error
-        else None,
-        "result": detail.get("result"),
-        "message": jsontext.plain(detail.get("message")),
-        "lines": jsontext.strings(detail.get("lines")),
-        "progress": entry_progress(detail),
-        "run_ms": (entry["at"] - began).total_seconds() * 1000 if began and entry["fence"] else None,
+        "unserved": code in LIVE_CODES and not _served(row),
     }
 
 
-def entry_progress(detail: dict[str, str]) -> float | None:
-    """Return how far a handler said it was, from 0 to 1."""
-    try:
-        return float(detail["progress"])
-    except (KeyError, ValueError):
-        return None
-
-
-def _what(entry: Row, moment: Moment, code: StateCode) -> str:
-    if moment is Moment.STARTED:
-        return "Started"
-    if moment is Moment.PROGRESS:
-        return "Progress"
-    if moment is Moment.LOG:
-        return "Log"
-    return _REASONS.get(entry["reason"] or "", words.LOOKS[code].word)
-
-
-_REASONS: Final = {
-    "redriven": "Sent back to work",
-    "rescheduled": "Rescheduled",
-    "prioritised": "Priority changed",
-    "lease_lost": "Lease lost",
-    "released": "Released",
-    "woken": "Woken",
-    "expired": "Expired",
-}
-
-
-def _lines(timeline: list[Row]) -> list[Row]:
-    return [
-        {"at": entry["at"], "text": line}
-        for entry in reversed(timeline)
-        if entry["moment"] is Moment.LOG
-        for line in entry["lines"] or [entry["message"]]
-    ]
+def _history(entries: list[Row]) -> dict[str, Any]:
+    told = timeline.told(entries)
+    return {
+        "timeline": told,
+        "cut": len(entries) >= TIMELINE,
+        "result": next((e["result"] for e in told if e.get("result")), None),
+        "failures": [e for e in told if e.get("error")],
+        "attempts": [e for e in told if e.get("is_attempt")],
+        "lines": timeline.log_lines(told),
+    }
 
 
 def _served(row: Row) -> bool:

@@ -113,6 +113,12 @@ def state_word(value: Any) -> str:
 
 
 @register.filter
+def code_name(value: int) -> str:
+    """Return the name of a state's number."""
+    return StateCode(value).name
+
+
+@register.filter
 def note_kind(level: str) -> str:
     """Return the colour of a message."""
     return {"success": "good", "warning": "warn", "error": "bad"}.get(level, "")
