@@ -1,6 +1,7 @@
 """The reaper gives back what nobody renews: to be run again, or to the dead letters when its attempts are spent."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from msgspec import UNSET
 
@@ -40,6 +41,13 @@ def restore(a: Activity, held: Held) -> Activity:
     return a
 
 
+class Sample(NamedTuple):
+    """Expired leases, as (id, version), and the ends of the settling topics when they were seen to be expired."""
+
+    leases: list[tuple[str, int]]
+    ends: dict[tuple[str, int], int]
+
+
 REAP = Verb("reap", None, (*LEASED_PLACES, "expired"), restore)
 
 
@@ -52,7 +60,7 @@ class Reaper(Loop):
     def __init__(self, b: Backbone, directory: Directory) -> None:
         self._b = b
         self._directory = directory
-        self._sampled: dict[str, dict[tuple[str, int], int]] = {}
+        self._sampled: dict[str, Sample] = {}
         self.reaped = 0
 
     async def step(self) -> int:
@@ -69,20 +77,18 @@ class Reaper(Loop):
 
     async def reap(self, queue: str) -> int:
         """Give back expired leases whose sampled ends the loader has passed; the others wait for a later step."""
-        leases, _ = await self._b.hot.overdue(queue, MOST)
-        if not leases:
-            self._sampled.pop(queue, None)
-            return 0
         if queue not in self._sampled:
+            leases, _ = await self._b.hot.overdue(queue, MOST)
+            if not leases:
+                return 0
             # The wait only saves second runs: an append may still land behind the sample, and versions decide.
-            self._sampled[queue] = await self._b.admin.end_offsets(self._directory.of(queue, *SETTLING))
+            ends = await self._b.admin.end_offsets(self._directory.of(queue, *SETTLING))
+            self._sampled[queue] = Sample([(x[0], x[1]) for x in leases], ends)
             failpoints.hit("reaper.sampled")
         if not await self._passed(queue):
             return 0
-        del self._sampled[queue]
-        answers = await decide(
-            self._b, queue, REAP, [(activity_id, version) for activity_id, version, _, _ in leases]
-        )
+        # A lease that has changed since is refused by its version, or because it has not run out.
+        answers = await decide(self._b, queue, REAP, self._sampled.pop(queue).leases)
         failpoints.hit("reaper.decided")
         return self._count(queue, answers)
 
@@ -97,7 +103,7 @@ class Reaper(Loop):
 
     async def _passed(self, queue: str) -> bool:
         positions = await reads.positions(self._b.hot, queue)
-        for (topic, partition), end in self._sampled[queue].items():
+        for (topic, partition), end in self._sampled[queue].ends.items():
             _, kind, _ = self._directory.topics[topic]
             if end > 0 and positions.get(f"{code_of(kind)}:{partition}", 0) < end:
                 return False
