@@ -6,7 +6,7 @@ import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from runnerq_site.embedded import artifacts, ports
@@ -36,7 +36,7 @@ num.partitions=1
 num.network.threads=2
 num.io.threads=4
 offsets.topic.replication.factor=1
-offsets.topic.num.partitions=8
+offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
@@ -104,18 +104,29 @@ class Kafka(Server):
             raise EmbeddedError(f"kafka cannot format its folder: {result.stdout}{result.stderr}")
 
     def answers(self) -> bool:
-        """Return whether the broker is registered and lists itself."""
+        """Return whether the broker is registered and its coordinator of groups, which loads last, is ready."""
         if not ports.answers(self.port):
             return False
         if self._client is None:
             self._client = AdminClient({"bootstrap.servers": self.brokers, "log_level": 0})
-        try:
-            ready = bool(self._client.list_topics(timeout=1).brokers)
-        except KafkaException:
-            return False
+        ready = _coordinates_groups(self._client)
         if ready:
             self._client = None
         return ready
+
+
+def _coordinates_groups(client: AdminClient) -> bool:
+    """Return whether a question about a group is answered; the first one makes the topic that it needs."""
+    group = "runnerq-embedded-ready"
+    try:
+        if not client.list_topics(timeout=1).brokers:
+            return False
+        client.describe_consumer_groups([group], request_timeout=1)[group].result(2)
+    except KafkaException as error:
+        return bool(error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND)
+    except TimeoutError:
+        return False
+    return True
 
 
 def java_executable() -> Path:

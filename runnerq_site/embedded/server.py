@@ -25,7 +25,7 @@ class Server:
 
     name = ""
     stop_signal = signal.SIGTERM
-    start_s = 60.0
+    start_s = 120.0
     stop_s = 15.0
 
     def __init__(self, folder: Path, report: Report) -> None:
