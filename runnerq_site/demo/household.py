@@ -91,6 +91,7 @@ class Household:
         """Stop our own processes, then the servers; what has not started is passed over."""
         if not self._stack.running:
             return
+        self._say("stopping")
         began = time.monotonic()
         _each(self._processes, lambda process: process.stop())
         self._stack.stop()

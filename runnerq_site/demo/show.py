@@ -22,6 +22,8 @@ from runnerq_site.demo.screen import Screen
 GROUP: Final = 25
 GROUP_ONCE: Final = 100
 STUCK_S: Final = 60.0
+BACKLOG_S: Final = 60
+"""Feeding holds while more waits than so many seconds of it."""
 _SLOW_S: Final = 20.0
 _SLOW_ONCE_S: Final = 3.0
 _LOOK_S: Final = 1.0
@@ -46,6 +48,8 @@ class Show:
         self._screen = screen
         self._fed = 0
         self._completed_before = 0
+        self._held = False
+        """Whether feeding waits for workers that do not keep up."""
         self.stop = asyncio.Event()
 
     async def loop(self) -> None:
@@ -95,6 +99,8 @@ class Show:
         due = time.monotonic()
         while True:
             async for group in self._groups(size):
+                while self._held:
+                    await asyncio.sleep(_LOOK_S)
                 if await put(b, batches.of(group), self._screen.say):
                     self._fed += len(group)
                 # What could not be fed while servers were away is not fed faster afterwards.
@@ -140,8 +146,9 @@ class Show:
                 continue
             n = {code: counts.get(code, 0) for code in StateCode}
             waiting = n[StateCode.AVAILABLE] + n[StateCode.PENDING] + n[StateCode.SCHEDULED]
+            self._held = waiting > self._plan.rate * BACKLOG_S
             self._screen.status(
-                f"{_clock()}  {self._fed:,} files fed · "
+                f"{_clock()}  {self._fed:,} files fed{' (holding: workers are behind)' * self._held} · "
                 f"{n[StateCode.COMPLETED] - self._completed_before:,} activities completed · {waiting:,} waiting · "
                 f"{n[StateCode.ACTIVE]:,} running · {n[StateCode.RETRYABLE]:,} to be retried · "
                 f"{n[StateCode.DEAD]:,} dead letters"

@@ -97,6 +97,11 @@ class Command(BaseCommand):
             if once:
                 began = time.monotonic()
                 ledger = runner.run(show.once())
+                if show.stop.is_set():
+                    screen.say(
+                        f"stopped before the end: {ledger.open:,} of {ledger.entered:,} have not ended"
+                    )
+                    return 1
                 return _sum_up(ledger, time.monotonic() - began, screen)
             _introduce(plan, household, screen)
             runner.run(show.loop())
