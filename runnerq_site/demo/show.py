@@ -48,8 +48,8 @@ class Show:
         self._screen = screen
         self._fed = 0
         self._completed_before = 0
-        self._held = False
-        """Whether feeding waits for workers that do not keep up."""
+        self._go = asyncio.Event()
+        self._go.set()
         self.stop = asyncio.Event()
 
     async def loop(self) -> None:
@@ -99,8 +99,7 @@ class Show:
         due = time.monotonic()
         while True:
             async for group in self._groups(size):
-                while self._held:
-                    await asyncio.sleep(_LOOK_S)
+                await self._go.wait()
                 if await put(b, batches.of(group), self._screen.say):
                     self._fed += len(group)
                 # What could not be fed while servers were away is not fed faster afterwards.
@@ -146,9 +145,12 @@ class Show:
                 continue
             n = {code: counts.get(code, 0) for code in StateCode}
             waiting = n[StateCode.AVAILABLE] + n[StateCode.PENDING] + n[StateCode.SCHEDULED]
-            self._held = waiting > self._plan.rate * BACKLOG_S
+            if waiting > self._plan.rate * BACKLOG_S:
+                self._go.clear()
+            else:
+                self._go.set()
             self._screen.status(
-                f"{_clock()}  {self._fed:,} files fed{' (holding: workers are behind)' * self._held} · "
+                f"{_clock()}  {self._fed:,} files fed{'' if self._go.is_set() else ' (holding: workers are behind)'} · "
                 f"{n[StateCode.COMPLETED] - self._completed_before:,} activities completed · {waiting:,} waiting · "
                 f"{n[StateCode.ACTIVE]:,} running · {n[StateCode.RETRYABLE]:,} to be retried · "
                 f"{n[StateCode.DEAD]:,} dead letters"
