@@ -98,6 +98,7 @@ class Show:
         size = min(GROUP, max(1, self._plan.rate // 2))
         due = time.monotonic()
         while True:
+            fed_before = self._fed
             async for group in self._groups(size):
                 await self._go.wait()
                 if await put(b, batches.of(group), self._screen.say):
@@ -105,6 +106,9 @@ class Show:
                 # What could not be fed while servers were away is not fed faster afterwards.
                 due = max(due + len(group) / self._plan.rate, time.monotonic() - 1)
                 await asyncio.sleep(max(due - time.monotonic(), 0))
+            if self._fed == fed_before:
+                # Files may vanish, or servers be away for a whole round.
+                await asyncio.sleep(_LOOK_S)
 
     async def _feed_once(self, b: Backbone, ledger: Ledger) -> None:
         batches = Batches(self._plan.root, slow_s=_SLOW_ONCE_S)
