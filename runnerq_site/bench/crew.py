@@ -14,12 +14,14 @@ from queues.services.queues import put_paused
 from runnerq_site.bench.activities import QUEUE
 from runnerq_site.bench.children import Child, manage, running
 from runnerq_site.bench.figures import BenchError, Void
+from runnerq_site.bench.lag import Watch
 from runnerq_site.bench.ledger import ENDS, ends
 from runnerq_site.bench.place import Place
 
 WITHOUT_INDEXER = "loader,scheduler,reaper,rebuilder"
 INDEXED = (Kind.PENDING, Kind.RETRY, Kind.COMPLETED, Kind.DLQ, Kind.PROCESSING, Kind.EVENTS)
 LOWEST = 19
+CATCH_UP_S = 600.0
 _LOOK_S = 0.05
 
 
@@ -110,3 +112,13 @@ async def settled(
         if time.monotonic() > deadline or time.monotonic() - moved > 30:
             raise Void(f"{done:,} of {count:,} activities settled, and it goes no further")
         await asyncio.sleep(_LOOK_S)
+
+
+async def caught_up(b: Backbone, watch: Watch) -> None:
+    """Return once the index has passed where the queue's topics end now.
+
+    Raises:
+        BenchError: it does not.
+    """
+    if not await watch.reached(await ends(b.admin, b.conf, QUEUE, INDEXED), CATCH_UP_S):
+        raise BenchError(f"the index is behind even after {CATCH_UP_S:.0f} s")

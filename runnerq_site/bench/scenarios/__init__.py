@@ -1,6 +1,16 @@
 """One measurement a file; here they are by name, in the order in which they run."""
 
-from runnerq_site.bench.scenarios import enqueue_many, enqueue_one, peers, run
+from runnerq_site.bench.scenarios import (
+    enqueue_many,
+    enqueue_one,
+    index,
+    listing,
+    memory,
+    peers,
+    run,
+    run_indexed,
+)
 
-SCENARIOS = {each.SCENARIO.name: each.SCENARIO for each in (enqueue_many, enqueue_one, run, peers)}
+_FILES = (enqueue_many, enqueue_one, run, run_indexed, index, listing, memory, peers)
+SCENARIOS = {each.SCENARIO.name: each.SCENARIO for each in _FILES}
 QUICK = ("enqueue_many", "enqueue_one", "run")

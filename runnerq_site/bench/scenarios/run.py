@@ -6,14 +6,13 @@ from typing import NamedTuple
 from queues.services.enqueue import enqueue_activities
 from queues.services.queues import ensure_queue
 from runnerq_site.bench.activities import QUEUE, noop
-from runnerq_site.bench.crew import INDEXED, crew, loaded, pause, resume, settled
-from runnerq_site.bench.figures import BenchError, Figure
+from runnerq_site.bench.crew import caught_up, crew, loaded, pause, resume, settled
+from runnerq_site.bench.figures import Figure
 from runnerq_site.bench.lag import Watch
 from runnerq_site.bench.ledger import ENDS, account, ends
 from runnerq_site.bench.scenario import Bench, Scenario
 
 CALL = 1_000
-CATCH_UP_S = 600.0
 
 
 class Ran(NamedTuple):
@@ -57,23 +56,17 @@ async def run_once(bench: Bench, watch: Watch, count: int) -> Ran:
         await enqueue_activities(b, [noop.activity() for _ in range(min(CALL, count - done))])
     enqueued_s = time.perf_counter() - began
     await loaded(b, count)
-    await _caught_up(bench, watch)
+    await caught_up(b, watch)
     await resume(b)
     await settled(b, since, count, 60 + count / 200)
     ended = time.monotonic()
-    await _caught_up(bench, watch)
+    await caught_up(b, watch)
     catch_up_s = time.monotonic() - ended
     # Read afterwards: counting costs processor time that the run itself should have.
     found = await account(b.conf, QUEUE, since, await ends(b.admin, b.conf, QUEUE, ENDS))
     found.require(count)
     lag_s = watch.behind_ms(found.appended_ms, found.last_settle_ms) / 1000
     return Ran(count / enqueued_s, count / found.seconds, lag_s, catch_up_s)
-
-
-async def _caught_up(bench: Bench, watch: Watch) -> None:
-    b = bench.b
-    if not await watch.reached(await ends(b.admin, b.conf, QUEUE, INDEXED), CATCH_UP_S):
-        raise BenchError(f"the index is behind even after {CATCH_UP_S:.0f} s")
 
 
 SCENARIO = Scenario("run", "2 worker processes run no-ops enqueued beforehand, indexer niced", measure)

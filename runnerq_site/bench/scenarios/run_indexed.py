@@ -1,0 +1,94 @@
+"""The highest rate at which no-ops run while the index stays within a second of the log."""
+
+import contextlib
+
+from queues.services.enqueue import enqueue_activities
+from queues.services.queues import ensure_queue
+from runnerq_site.bench.activities import QUEUE, paced
+from runnerq_site.bench.crew import caught_up, crew, loaded, pause, resume, settled
+from runnerq_site.bench.figures import Figure, Void, percentile
+from runnerq_site.bench.lag import Watch
+from runnerq_site.bench.ledger import ENDS, account, ends
+from runnerq_site.bench.scenario import Bench, Scenario
+
+CALL = 1_000
+FIRST, STEP, LEAST = 5_000, 1_000, 1_000
+MOST_LAG_MS = 1_000
+KEPT = 0.95
+"""A rate is sustained when the run reaches this share of it."""
+PROCESSES, SLOTS = 2, 200
+
+
+async def measure(bench: Bench) -> list[Figure]:
+    """Search for the rate in steps of 1,000/s, from 5,000/s up or down."""
+    figures = [
+        Figure("run_indexed_per_s", "run with the index within 1 s", "/s", 5_000),
+        Figure("run_indexed_lag_p99_ms", "index lag p99 at that rate", "ms", MOST_LAG_MS, at_least=False),
+    ]
+    seconds = (bench.count / FIRST) if bench.count else (10.0 if bench.full else 4.0)
+    bench.say(
+        f"run_indexed: {seconds:.0f} s at each rate, 2 worker processes, 1 keeper with the indexer in it"
+    )
+    await ensure_queue(bench.b, QUEUE)
+    with (
+        crew(bench.place, types=["bench.paced"], processes=PROCESSES, concurrency=SLOTS),
+        Watch(bench.place) as watch,
+    ):
+
+        async def run() -> list[float]:
+            return await _search(bench, watch, seconds)
+
+        await bench.repeat(figures, run)
+    return figures
+
+
+async def _search(bench: Bench, watch: Watch, seconds: float) -> list[float]:
+    """Return the highest rate found and its lag.
+
+    Raises:
+        Void: not even the least rate is sustained.
+    """
+    rate, best = FIRST, None
+    while rate >= LEAST:
+        found = None
+        with contextlib.suppress(_Slower):
+            found = await _at(bench, watch, rate, int(rate * seconds))
+        if found and found[1] <= MOST_LAG_MS:
+            best = found
+            if rate < FIRST:
+                return best
+            rate += STEP
+        elif best:
+            return best
+        else:
+            rate -= STEP
+    raise Void(f"the index does not stay within {MOST_LAG_MS} ms even at {LEAST:,}/s")
+
+
+class _Slower(Exception):
+    """The workers did not reach the rate."""
+
+
+async def _at(bench: Bench, watch: Watch, rate: int, count: int) -> list[float]:
+    """Return the rate reached and the lag p99 (ms) of the settlements."""
+    b = bench.b
+    await pause(b)
+    since = await ends(b.admin, b.conf, QUEUE, ENDS)
+    for done in range(0, count, CALL):
+        some = min(CALL, count - done)
+        await enqueue_activities(b, [paced.activity(rate / PROCESSES) for _ in range(some)])
+    await loaded(b, count)
+    await caught_up(b, watch)
+    await resume(b)
+    await settled(b, since, count, 60 + count / 200)
+    await caught_up(b, watch)
+    found = await account(b.conf, QUEUE, since, await ends(b.admin, b.conf, QUEUE, ENDS))
+    found.require(count)
+    reached, lag_ms = count / found.seconds, percentile(watch.lags_ms(found.appended_ms), 0.99)
+    bench.say(f"    at {rate:,}/s: {reached:,.0f}/s reached, index lag p99 {lag_ms:,.0f} ms")
+    if reached < rate * KEPT:
+        raise _Slower
+    return [reached, lag_ms]
+
+
+SCENARIO = Scenario("run_indexed", "the rate that runs with the index within a second of the log", measure)
