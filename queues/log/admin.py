@@ -2,83 +2,43 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from concurrent.futures import Future
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from queues.conf import Conf
-from queues.domain.errors import LogUnavailable, Misconfigured, QueueError, TopicCollision
+from queues.domain.errors import LogUnavailable, Misconfigured, TopicCollision
 from queues.domain.names import valid_queue
 from queues.domain.priority import Band
-from queues.domain.record import STAGES, Kind
-from queues.log.cluster import Cluster, cluster_of
-from queues.log.settings import client_settings
-from queues.log.topics import (
-    CONTROL,
-    CRITICAL_SETTINGS,
-    control_settings,
-    control_topic,
-    queue_topics,
-    satisfies,
-    topic_settings,
-)
+from queues.log.plan import Action, Change, drifts, partitions_of_new
+from queues.log.session import PAUSE_S, SOON_S, AdminSession, all_answers
+from queues.log.topics import control_settings, control_topic, queue_topics, topic_settings
 
-FRESH_S: Final = 10.0
 APPLY_HINT: Final = "run `manage.py topics --apply`"
-_SOON_S: Final = 1.0
-_PAUSE_S: Final = 0.05
 _LATEST: Final = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _EARLIEST: Final = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 
 type Partition = tuple[str, int]
 
 
-class LogAdmin:
+class LogAdmin(AdminSession):
     """Questions and changes that concern whole topics; safe to use from several processes at once."""
-
-    def __init__(self, conf: Conf) -> None:
-        self._conf = conf
-        self._timeout_s = conf.append_timeout_s
-        self._client: AdminClient | None = None
-        self._cluster: Cluster | None = None
-        self._asking: asyncio.Task[Cluster] | None = None
-
-    async def close(self) -> None:
-        """Drop the connection."""
-        client, self._client = self._client, None
-        if client is not None:
-            await asyncio.to_thread(client.__exit__, None, None, None)
-
-    async def cluster(self, max_age_s: float = FRESH_S) -> Cluster:
-        """Return brokers and topics as of at most ``max_age_s`` ago.
-
-        Raises:
-            LogUnavailable: no broker answered.
-        """
-        if self._cluster is not None and time.monotonic() - self._cluster.at_s <= max_age_s:
-            return self._cluster
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask())
-        return await asyncio.shield(self._asking)
 
     async def partitions(self, topic: str) -> int:
         """Return how many partitions the topic has, as of a few seconds ago; 0 when it does not exist."""
         cluster = await self.cluster()
         if topic not in cluster.topics:
-            cluster = await self.cluster(_SOON_S)
+            cluster = await self.cluster(SOON_S)
         shape = cluster.topics.get(topic)
         return shape.partitions if shape else 0
 
     async def list_queues(self) -> list[str]:
         """Return the queues that have topics, sorted."""
-        return (await self.cluster(_SOON_S)).queues(self._conf)
+        return (await self.cluster(SOON_S)).queues(self.conf)
 
     async def create_queue_topics(self, queue: str, bands: Iterable[Band] = (Band.NORMAL,)) -> bool:
         """Make the queue's topics exist and be writable; tell whether all of them are new. Idempotent.
@@ -89,33 +49,48 @@ class LogAdmin:
                 missing and this process may not make them.
             LogUnavailable: no broker answered; some may have been made.
         """
-        wanted = queue_topics(self._conf, valid_queue(queue), tuple(bands))
+        wanted = queue_topics(self.conf, valid_queue(queue), tuple(bands))
         cluster = await self.cluster(0)
-        if other := cluster.collision(self._conf, queue):
+        if other := cluster.collision(self.conf, queue):
             raise _collision(queue, other)
         present = [name for name in wanted if name in cluster.topics]
-        if present:
-            await self._require_settings({name: topic_settings(self._conf, wanted[name]) for name in present})
-        missing = {name: kind for name, kind in wanted.items() if name not in cluster.topics}
-        made = 0
-        if missing:
-            count = self._partitions_of_new(wanted, cluster)
-            made = await self._create(
-                {name: (count, topic_settings(self._conf, kind)) for name, kind in missing.items()}, queue
-            )
+        await self._require_settings({name: topic_settings(self.conf, wanted[name]) for name in present})
+        missing = [name for name in wanted if name not in cluster.topics]
+        count = partitions_of_new(self.conf, wanted, cluster)
+        made = await self._create(
+            [Change(Action.CREATE, name, count, topic_settings(self.conf, wanted[name])) for name in missing]
+        )
+        if not cluster.ready(wanted):
             await self._until_ready(wanted)
-        return bool(missing) and not present and made == len(missing)
+        return not present and made == len(wanted)
 
     async def create_control_topic(self) -> None:
         """Make the control topic exist and be writable. Idempotent; raises as ``create_queue_topics``."""
-        name, settings = control_topic(self._conf), control_settings(self._conf)
-        if name in (await self.cluster()).topics:
+        name, settings = control_topic(self.conf), control_settings(self.conf)
+        if (await self.cluster()).ready([name]):
             return
         if name in (await self.cluster(0)).topics:
             await self._require_settings({name: settings})
         else:
-            await self._create({name: (1, settings)}, CONTROL)
+            await self._create([Change(Action.CREATE, name, 1, settings)])
         await self._until_ready([name])
+
+    async def apply(self, changes: Iterable[Change]) -> None:
+        """Carry out what ``plan.changes_for`` returned, in its order.
+
+        Raises:
+            Misconfigured: the brokers deny or refuse a change; those before it are done.
+            LogUnavailable: no broker answered; the same again later does what is left.
+        """
+        for change in changes:
+            match change.action:
+                case Action.CREATE:
+                    await self._create([change], asked_for=True)
+                case Action.GROW:
+                    await self._grow(change)
+                case Action.ALTER:
+                    await self._alter(change)
+        self.forget()
 
     async def settings_of(self, topics: Collection[str]) -> dict[str, dict[str, str]]:
         """Return the effective settings of each topic.
@@ -126,7 +101,9 @@ class LogAdmin:
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in topics]
         if not resources:
             return {}
-        answers = await _answers(self._admin().describe_configs(resources, request_timeout=self._timeout_s))
+        answers = await self.settled(
+            lambda: self.client.describe_configs(resources, request_timeout=self.timeout_s)
+        )
         return {
             resource.name: {key: str(entry.value) for key, entry in entries.items()}
             for resource, entries in answers.items()
@@ -150,115 +127,92 @@ class LogAdmin:
         if not partitions:
             return {}
         request = ConsumerGroupTopicPartitions(group, [TopicPartition(*p) for p in partitions])
-        answers = await self._settled(
-            lambda: self._admin().list_consumer_group_offsets([request], request_timeout=self._timeout_s)
+        answers = await self.settled(
+            lambda: self.client.list_consumer_group_offsets([request], request_timeout=self.timeout_s)
         )
         return {
             (tp.topic, tp.partition): tp.offset for tp in answers[group].topic_partitions if tp.offset >= 0
         }
 
-    def _admin(self) -> AdminClient:
-        if self._client is None:
-            self._client = AdminClient(client_settings(self._conf))
-        return self._client
-
-    async def _ask(self) -> Cluster:
-        client = self._admin()
-        began = time.monotonic()
-        try:
-            metadata = await asyncio.to_thread(client.list_topics, timeout=self._timeout_s)
-        except KafkaException as exc:
-            raise _translated(exc.args[0], self._conf.brokers) from exc
-        self._cluster = cluster_of(metadata, began)
-        return self._cluster
-
-    def _partitions_of_new(self, wanted: Mapping[str, Kind], cluster: Cluster) -> int:
-        # An activity keeps its partition in every stage: a new band may not have more than those.
-        there = [
-            cluster.topics[name].partitions
-            for name, kind in wanted.items()
-            if name in cluster.topics and kind in STAGES and kind is not Kind.PENDING
-        ]
-        return min(there, default=self._conf.partitions)
-
-    async def _create(self, topics: Mapping[str, tuple[int, dict[str, str]]], queue: str) -> int:
-        if not self._conf.create_topics:
-            raise Misconfigured(
-                f"topics are missing and CREATE_TOPICS is off: {', '.join(topics)}: {APPLY_HINT}"
-            )
+    async def _create(self, changes: Collection[Change], *, asked_for: bool = False) -> int:
+        if not changes:
+            return 0
+        if not (self.conf.create_topics or asked_for):
+            names = ", ".join(change.topic for change in changes)
+            raise Misconfigured(f"topics are missing and CREATE_TOPICS is off: {names}: {APPLY_HINT}")
         new = [
-            NewTopic(name, num_partitions=count, replication_factor=self._conf.replication, config=settings)
-            for name, (count, settings) in topics.items()
+            NewTopic(
+                change.topic,
+                num_partitions=change.partitions,
+                replication_factor=self.conf.replication,
+                config=dict(change.settings),
+            )
+            for change in changes
         ]
-        futures = self._admin().create_topics(
-            new, operation_timeout=self._timeout_s, request_timeout=self._timeout_s
+        answers = await all_answers(
+            self.client.create_topics(new, operation_timeout=self.timeout_s, request_timeout=self.timeout_s)
         )
-        answers = await asyncio.gather(*map(asyncio.wrap_future, futures.values()), return_exceptions=True)
-        for name, answer in zip(futures, answers, strict=True):
-            if (
-                isinstance(answer, KafkaException)
-                and answer.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS
-            ):
-                raise _not_created(name, queue, answer.args[0], self._conf.brokers) from answer
-        return sum(not isinstance(answer, BaseException) for answer in answers)
+        for name, answer in answers.items():
+            if isinstance(answer, BaseException) and not _exists(answer):
+                raise self._not_created(name, answer) from answer
+        return sum(not isinstance(answer, BaseException) for answer in answers.values())
+
+    async def _grow(self, change: Change) -> None:
+        more = [NewPartitions(change.topic, change.partitions)]
+        await self.settled(lambda: self.client.create_partitions(more, request_timeout=self.timeout_s))
+
+    async def _alter(self, change: Change) -> None:
+        entries = [
+            ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+            for key, value in change.settings.items()
+        ]
+        altered = [ConfigResource(ResourceType.TOPIC, change.topic, incremental_configs=entries)]
+        await self.settled(
+            lambda: self.client.incremental_alter_configs(altered, request_timeout=self.timeout_s)
+        )
+
+    def _not_created(self, name: str, exc: BaseException) -> BaseException:
+        if not isinstance(exc, KafkaException):
+            return exc
+        error = exc.args[0]
+        if error.code() == KafkaError.TOPIC_EXCEPTION and "collides" in error.str():
+            return _collision(name, error.str())
+        return self.translated(error, f"creating topic {name}")
 
     async def _require_settings(self, wanted: Mapping[str, Mapping[str, str]]) -> None:
-        found = await self.settings_of(wanted)
+        try:
+            found = await self.settings_of(wanted)
+        except Misconfigured:
+            # Who may only read and write cannot look: `topics` and `doctor` are for those who can.
+            return
         wrong = [
-            f"{name}: {key} is {found[name].get(key)}, must be {settings[key]}"
+            f"{name}: {drift.key} is {drift.found}, must be {drift.wanted}"
             for name, settings in wanted.items()
-            for key in sorted(CRITICAL_SETTINGS)
-            if not satisfies(key, found[name].get(key, ""), settings[key])
+            for drift in drifts(found[name], settings)
+            if drift.critical
         ]
         if wrong:
             raise Misconfigured(f"{'; '.join(wrong)}: {APPLY_HINT}")
 
     async def _until_ready(self, names: Collection[str]) -> None:
-        deadline = time.monotonic() + self._timeout_s
+        deadline = time.monotonic() + self.timeout_s
         while not (await self.cluster(0)).ready(names):
             if time.monotonic() > deadline:
                 raise LogUnavailable(
-                    f"topics without a leader after {self._timeout_s:.0f} s: {', '.join(names)}"
+                    f"topics without a leader after {self.timeout_s:.0f} s: {', '.join(names)}"
                 )
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(PAUSE_S)
 
     async def _offsets(self, partitions: Collection[Partition], spec: OffsetSpec) -> dict[Partition, int]:
         if not partitions:
             return {}
         asked = {TopicPartition(*p): spec for p in partitions}
-        answers = await self._settled(
-            lambda: self._admin().list_offsets(asked, request_timeout=self._timeout_s)
-        )
+        answers = await self.settled(lambda: self.client.list_offsets(asked, request_timeout=self.timeout_s))
         return {(tp.topic, tp.partition): answer.offset for tp, answer in answers.items()}
 
-    async def _settled(self, ask: Callable[[], Mapping[Any, Future[Any]]]) -> dict[Any, Any]:
-        """Return the answers, asked again while leaders or coordinators are on the move."""
-        deadline = time.monotonic() + self._timeout_s
-        while True:
-            try:
-                return await _answers(ask())
-            except _Settling as exc:
-                if time.monotonic() > deadline:
-                    raise LogUnavailable(str(exc)) from exc
-                await asyncio.sleep(_PAUSE_S)
 
-
-class _Settling(LogUnavailable):
-    """A partition or group is between two leaders, or so new that its leader does not know it yet."""
-
-
-async def _answers(futures: Mapping[Any, Future[Any]]) -> dict[Any, Any]:
-    # All are awaited before one is raised: a client that is dropped with answers under way can hang the exit.
-    found = await asyncio.gather(*map(asyncio.wrap_future, futures.values()), return_exceptions=True)
-    for answer in found:
-        if isinstance(answer, KafkaException):
-            error = answer.args[0]
-            raise (
-                _Settling(error.str()) if error.retriable() or error.code() in _MOVING else _translated(error)
-            )
-        if isinstance(answer, BaseException):
-            raise answer
-    return dict(zip(futures, found, strict=True))
+def _exists(exc: BaseException) -> bool:
+    return isinstance(exc, KafkaException) and exc.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS
 
 
 def _collision(queue: str, other: str) -> TopicCollision:
@@ -266,49 +220,3 @@ def _collision(queue: str, other: str) -> TopicCollision:
         f"queue {queue!r}: its topics cannot be told from those of {other!r}"
         " ('.' counts as '_', and case is ignored): choose another name"
     )
-
-
-def _not_created(name: str, queue: str, error: KafkaError, brokers: str) -> QueueError:
-    if error.code() == KafkaError.TOPIC_EXCEPTION and "collides" in error.str():
-        return _collision(queue, error.str())
-    return _translated(error, brokers, f"creating topic {name}")
-
-
-_MOVING: Final = frozenset(
-    {
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-    }
-)
-_DENIED: Final = frozenset(
-    {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-    }
-)
-_REFUSED: Final = frozenset(
-    {
-        KafkaError.POLICY_VIOLATION,
-        KafkaError.INVALID_REPLICATION_FACTOR,
-        KafkaError.INVALID_CONFIG,
-        KafkaError.INVALID_PARTITIONS,
-        KafkaError.TOPIC_EXCEPTION,
-    }
-)
-
-
-def _translated(error: KafkaError, brokers: str = "", doing: str = "") -> QueueError:
-    text = f"{doing + ': ' if doing else ''}{error.str()}"
-    if error.code() in _DENIED:
-        return Misconfigured(
-            f"Kafka denies it: {text}: `manage.py topics --plan` lists the rights that are needed"
-        )
-    if error.code() in _REFUSED:
-        return Misconfigured(f"Kafka refuses it: {text}")
-    return LogUnavailable(f"Kafka{' at ' + brokers if brokers else ''}: {text}")

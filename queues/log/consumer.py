@@ -91,7 +91,7 @@ class _Reading:
     def seek(self, partition: Partition, offset: int) -> None:
         """Go on at ``offset`` with the next read, whatever was fetched ahead."""
         self._inbox.forget([partition])
-        self._wish(lambda: self._driver.seek(TopicPartition(*partition, offset)))
+        self._wish(lambda: self._driver.seek(_place(partition, offset)))
 
     def assignment(self) -> set[Partition]:
         """Return the partitions that are read now."""
@@ -141,7 +141,7 @@ class Reader(_Reading):
     def __init__(self, conf: Conf, positions: Mapping[Partition, int]) -> None:
         super().__init__(consumer_settings(conf, f"{conf.topic_prefix}-reader"), "runnerq-reader")
         self._assigned = set(positions)
-        self._driver.assign([TopicPartition(*p, offset) for p, offset in positions.items()])
+        self._driver.assign([_place(*each) for each in positions.items()])
 
     async def ends(self, timeout_s: float = 10.0) -> dict[Partition, int]:
         """Return the end of each partition, asked of the brokers now.
@@ -223,7 +223,7 @@ class GroupReader(_Reading):
     def _take(self, driver: Consumer, places: list[TopicPartition]) -> None:
         partitions = [(tp.topic, tp.partition) for tp in places]
         positions = self._ask(partitions) if partitions else {}
-        driver.incremental_assign([TopicPartition(*p, positions.get(p, BEGINNING)) for p in partitions])
+        driver.incremental_assign([_place(p, positions.get(p, BEGINNING)) for p in partitions])
         self._assigned.update(partitions)
         logger.info("kafka.assigned %d partitions", len(partitions))
 
@@ -254,6 +254,11 @@ class GroupReader(_Reading):
 
         asked: Future[Any] = asyncio.run_coroutine_threadsafe(run(), self._loop)
         return asked.result(_ASK_S)
+
+
+def _place(partition: Partition, offset: int) -> TopicPartition:
+    # Who stands at 0 has read nothing, and the records at 0 may have expired long ago.
+    return TopicPartition(*partition, offset or BEGINNING)
 
 
 def _places(partitions: Iterable[Partition]) -> list[TopicPartition]:
