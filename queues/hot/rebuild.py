@@ -25,6 +25,10 @@ class HotRebuild:
         """Extend the lock: a scan may take longer than it lasts."""
         await self._hot.client.run("rebuild_drop", self._keys.meta, (self._token,))
 
+    async def give_up(self) -> None:
+        """Give the lock back where it is still held; the queue stays closed."""
+        await self._hot.client.run("rebuild_yield", self._keys.meta, (self._token,))
+
     async def _found(self) -> AsyncIterator[list[bytes]]:
         cursor = 0
         while True:

@@ -158,6 +158,14 @@ class Hot:
         packed, *found = await self._run("decide", queue, request, *filled)
         return [_held(answer, body) for answer, body in zip(_unpack(packed), found, strict=True)]
 
+    async def complete(self, queue: str, start: int, most: int) -> tuple[int, list[tuple[str, int]]]:
+        """List blocked activities (id, version) whose members have all ended, looking at ``most`` from rank ``start``.
+
+        Returns where to go on (0: nowhere) first.
+        """
+        following, found = _unpack(await self._run("complete", queue, (start, most)))
+        return int(following), [(activity_id, int(version)) for activity_id, version in found]
+
     async def promote(self, queue: str, most: int) -> tuple[int, int]:
         """Make due activities claimable; returns how many, and the next due instant (0: none)."""
         moved, following = await self._run("promote", queue, (most,))

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from queues import failpoints, observe
-from queues.domain.errors import HotUnavailable, LogUnavailable
+from queues.domain.errors import HotUnavailable, LogUnavailable, QueueError
 from queues.domain.record import Kind
 from queues.hot.client import LockLost
 from queues.hot.rebuild import HotRebuild
@@ -20,7 +20,7 @@ from queues.keeper.rebuild_scan import Scan, scan_later, scan_pending
 from queues.log.producer import Message
 from queues.services.backbone import Backbone
 from queues.services.control import record_opening
-from queues.services.workflows import count_members
+from queues.services.workflows import note_members
 
 logger = logging.getLogger(__name__)
 PAUSES_S = 5.0
@@ -81,6 +81,15 @@ class Rebuilder(Loop):
         work = HotRebuild(self._b.hot, queue, secrets.token_hex(8))
         if await work.begin(force=force) != "locked":
             return None
+        try:
+            return await self._rebuild(queue, work)
+        except QueueError:
+            # A server was away: the next try, here or elsewhere, need not wait until the lock runs out.
+            with contextlib.suppress(HotUnavailable):
+                await work.give_up()
+            raise
+
+    async def _rebuild(self, queue: str, work: HotRebuild) -> Rebuilt:
         began = time.monotonic()
         logger.info("rebuild.began queue=%s", queue)
         paused = (await self._pauses()).get(queue, False)
@@ -93,11 +102,12 @@ class Rebuilder(Loop):
             scan = await scan_later(self._b, self._directory, queue)
             await scan_pending(self._b, self._directory, queue, scan)
             await self._write_nulls(scan)
-        failpoints.hit("rebuild.nulled")
+            failpoints.hit("rebuild.nulled")
+            # Before the opening: nobody would count again what a rebuilder forgot that died after it.
+            await self._count_workflows(scan)
         positions = await fill_hot(self._b, self._directory, work, scan)
         failpoints.hit("rebuild.filled")
         await work.open(epoch, positions, paused=paused)
-        await self._count_workflows(scan)
         done = Rebuilt(queue, epoch, scan.live, scan.settled, scan.scanned, time.monotonic() - began)
         observe.rebuilt.send(observe.Counted(queue, done.live, done.seconds))
         logger.info(
@@ -121,8 +131,7 @@ class Rebuilder(Loop):
         for other in self._directory.queues if scan.workflows else ():
             for topic, partition in self._directory.of(other, Kind.COMPLETED, Kind.DLQ):
                 ended = await scan.members_in(self._b, other, topic, partition)
-                if ended:
-                    await count_members(self._b, ended)
+                await note_members(self._b, ended)
 
     async def _pauses(self) -> dict[str, bool]:
         from queues.index.config_store import paused_queues  # noqa: PLC0415 -- opened on first need

@@ -1,5 +1,7 @@
 """The scheduler makes due what is due, discards what has expired, and enqueues the ticks of schedules."""
 
+import contextlib
+import time
 from collections.abc import Sequence
 
 from queues import observe
@@ -13,8 +15,10 @@ from queues.services.backbone import Backbone, now_ms
 from queues.services.decide import decide
 from queues.services.enqueue import enqueue_activities
 from queues.services.verbs import discarding
+from queues.services.workflows import wake_complete
 
 MOST = 2_000
+SWEEP_S = 1.0
 
 
 class Scheduler(Loop):
@@ -28,17 +32,22 @@ class Scheduler(Loop):
         self._directory = directory
         self._schedules = schedules
         self._ticked: dict[str, int] = {}
+        self._swept_at = 0.0
 
     async def step(self) -> int:
         """Look at every queue and schedule once; return how much was done."""
         await self._directory.refresh()
-        done = await self._tick()
+        done = 0
+        sweep = time.monotonic() - self._swept_at > SWEEP_S
         for queue in self._directory.queues:
-            try:
+            with contextlib.suppress(HotClosed):
                 done += await self._promote(queue) + await self._expire(queue)
-            except HotClosed:
-                continue
-        return done
+                if sweep:
+                    done += await wake_complete(self._b, queue)
+        if sweep:
+            self._swept_at = time.monotonic()
+        # Last: a tick needs the index, and nothing that is due may wait for that.
+        return done + await self._tick()
 
     async def _promote(self, queue: str) -> int:
         moved, _ = await self._b.hot.promote(queue, MOST)

@@ -1,5 +1,6 @@
 """Queues: they come to be on first use, and are paused and resumed."""
 
+import contextlib
 import secrets
 
 from queues.domain.errors import HotUnavailable
@@ -25,12 +26,16 @@ async def ensure_queue(b: Backbone, queue: str, band: Band = Band.NORMAL) -> int
     topic = topic_name(b.conf, valid_queue(queue), Kind.PENDING, band)
     # The lock comes before the topics, or a keeper would begin to rebuild what has no record yet.
     opening = None if await b.admin.partitions(topic) else await _begin(b, queue)
-    fresh = await b.admin.create_queue_topics(queue, {Band.NORMAL, band})
-    partitions = await b.admin.partitions(topic)
-    if fresh:
-        await record_queue(b, queue, partitions)
-        await _open_new(b, queue, opening)
-    else:
+    try:
+        fresh = await b.admin.create_queue_topics(queue, {Band.NORMAL, band})
+        partitions = await b.admin.partitions(topic)
+        if fresh:
+            await record_queue(b, queue, partitions)
+            await _open_new(b, queue, opening)
+    finally:
+        # Held for nothing, it would keep a queue closed that another process has just made.
+        await _end(opening)
+    if not fresh:
         fact = (await read_queue_facts(b)).get(queue)
         partitions = min(fact.partitions, partitions) if fact else partitions
     b.known[queue, band] = partitions
@@ -50,14 +55,17 @@ async def _begin(b: Backbone, queue: str) -> HotRebuild | None:
         return None
 
 
+async def _end(opening: HotRebuild | None) -> None:
+    if opening is not None:
+        with contextlib.suppress(HotUnavailable):
+            await opening.give_up()
+
+
 async def _open_new(b: Backbone, queue: str, opening: HotRebuild | None) -> None:
     """Open the hot view of a queue that has no record yet; a keeper does it when this fails."""
-    if opening is None:
-        return
-    try:
-        await opening.open(await record_opening(b, queue), [], paused=False)
-    except HotUnavailable:
-        return
+    if opening is not None:
+        with contextlib.suppress(HotUnavailable):
+            await opening.open(await record_opening(b, queue), [], paused=False)
 
 
 async def known_queues(b: Backbone) -> list[str]:

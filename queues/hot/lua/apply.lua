@@ -1,5 +1,5 @@
 -- Apply records of the retry, completed and dead letter topics; idempotent.
--- include: open activity sets ready lanes place islands admit apply
+-- include: open room activity sets ready lanes place islands admit apply
 -- KEYS: meta
 -- ARGV: {by_loader, epoch (0: any), {record...}}, stub_ms, once_stub_ms, body or '' of each record
 -- RETURNS: {counted (1 yes, 0 no, 2 decided in an older epoch)...}, {superfluous records...}, packed

@@ -1,6 +1,6 @@
 -- Lease up to n activities in order (band, priority, retries first, time) among the given types, drawing two versions
 -- for each: the claim's, which is the fence, and the settle's to come.
--- include: open activity sets ready lease
+-- include: open room activity sets ready lanes lease
 -- KEYS: meta
 -- ARGV: {call, most, lease_ms, worker, types (empty: all)}
 -- RETURNS: {packed [now, deadline, {id, version, settle version, attempt, partition, address, records}...], body...};
@@ -43,7 +43,7 @@ elseif redis.call('HGET', KEYS[1], 'paused') ~= '1' then
     while #leases < most and step() do end
   end
   save_drawn()
-  write_sets()
+  finish()
   if #leases > 0 then
     local ids = {}
     for i, one in ipairs(leases) do ids[i] = one[1] end

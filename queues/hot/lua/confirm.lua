@@ -1,5 +1,5 @@
 -- End reservations after the append: kept keys lose their time limit, failed ones are given back.
--- include: open activity
+-- include: open room activity
 -- KEYS: meta
 -- ARGV: {{id, unique key or '', kept (0 or 1)}...}
 -- RETURNS: nothing

@@ -1,5 +1,5 @@
 -- Draw a version for another outcome of each activity and hold it under a lease until that outcome is appended.
--- include: open activity sets ready lanes place islands hold
+-- include: open room activity sets ready lanes place islands hold
 -- KEYS: meta
 -- ARGV: {verb, places (a set of s; with 'expired' only leases that have run out), states (a set), lease_ms, holder,
 --        {id, expected version or -1, cold or false}...}, body or ''...

@@ -10,9 +10,12 @@ local seen = tonumber(redis.call('HGET', KEYS[1], 'loader') or 0)
 local full = now - seen > silence or ready_count(band) >= window
 local answers, body = {}, 3
 
-local function in_order(items, from)
+-- Ahead of its turn goes nothing with an ordering key, and nothing that came before: a second record of an id in
+-- another topic gets its null from the loader alone.
+local function may_pass(items, from)
   for _, r in ipairs(items) do
     if r[11] ~= '' and from > position then return false end
+    if r[13] == 1 and redis.call('EXISTS', K .. 'a:' .. r[1]) == 1 then return false end
   end
   return true
 end
@@ -21,7 +24,7 @@ for i, run in ipairs(runs) do
   local from, items = run[1], run[2]
   if full or from > position + ahead then
     answers[i] = '2'
-  elseif from < position or not in_order(items, from) then
+  elseif from < position or not may_pass(items, from) then
     answers[i] = '0'
   else
     for n, r in ipairs(items) do apply_record(r, ARGV[body + n], false) end

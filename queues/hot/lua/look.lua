@@ -21,7 +21,10 @@ for i, item in ipairs(items) do
   while islands[at] and islands[at][2] <= offset do at = at + 1 end
   local covered = offset < position or (islands[at] and islands[at][1] <= offset)
   local a = get(id)
-  if a and a.s ~= 'gone' then
+  if a and a.s ~= 'gone' and (a.pt ~= partition or string.sub(a.ad, 1, 1) ~= band) then
+    -- A second record of its first enqueue, under a key of its own: superfluous while the first one lives.
+    answers[i] = '1'
+  elseif a and a.s ~= 'gone' then
     answers[i] = covered and '0' or '2'
   elseif a or covered then
     answers[i] = '1'

@@ -1,5 +1,5 @@
 -- Move the position of a later topic past records whose nulls are in the log, and forget those nulled records.
--- include: open activity islands
+-- include: open room activity islands
 -- KEYS: meta
 -- ARGV: {epoch, code, partition, next, {id, nulled records}...}
 -- RETURNS: the position

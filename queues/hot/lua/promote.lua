@@ -1,5 +1,5 @@
 -- Make claimable what is due; conditional on still being due, so two schedulers are harmless.
--- include: open activity sets ready lanes
+-- include: open room activity sets ready lanes
 -- KEYS: meta
 -- ARGV: {most}
 -- RETURNS: how many became claimable, and the next due instant in ms (0: none)

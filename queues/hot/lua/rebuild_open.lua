@@ -6,8 +6,7 @@
 local _, opened, positions, paused = unpack(request)
 redis.call('DEL', K .. 'pos', K .. 'ipos')
 for _, one in ipairs(positions) do redis.call('HSET', K .. 'pos', one[1], string.format('%.0f', one[2])) end
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-redis.call('HDEL', KEYS[1], 'lock', 'locked_until')
+redis.call('HDEL', KEYS[1], 'lock', 'lock_run', 'locked_until')
 redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', opened), 'run', run, 'n', '0', 'loader', now, 'paused', paused)
 redis.call('PUBLISH', K .. 'wake', '')
 return opened

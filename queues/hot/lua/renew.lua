@@ -1,5 +1,5 @@
 -- Extend the leases that are still held under their fence; tell which are lost.
--- include: open activity
+-- include: open room activity
 -- KEYS: meta
 -- ARGV: {lease_ms, {id, fence}...}
 -- RETURNS: a digit an activity: 1 held, 0 lost, 2 cancelled by an operator

@@ -1,5 +1,5 @@
 -- Forget settled activities that both views have passed.
--- include: open activity islands
+-- include: open room activity islands
 -- KEYS: meta
 -- ARGV: {{field of a position, offset of the index}..., most, keep}
 -- RETURNS: how many were forgotten

@@ -1,5 +1,5 @@
 -- The hot record of an activity is one msgpack map under a:{id}. While it lives:
---   v version in effect (of the claim while leased), d highest version met in the log, s place, st state word,
+--   v version in effect (of the claim while leased), d version of the record in effect, s place, st state word,
 --   b band, p priority, t type, o order, du due, ex expires, pt partition, ad address, rc records without a null,
 --   at attempt, tk token, sv the settle's version, w worker, c claimed at, k lane, l limits, u unique key, n once,
 --   wf workflow, m members, f waiter wants to be told, x body.

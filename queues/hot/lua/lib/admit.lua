@@ -5,6 +5,8 @@
 local function terminal(r) return r[2] == 'd' or r[2] == 'x' end
 local function first(r) return not terminal(r) and r[2] ~= 'r' end
 local function own(r) return terminal(r) and '' or (r[2] .. '.' .. string.format('%.0f', r[5])) end
+-- A dead letter that another version has overtaken gets its null like a waiting record; one in effect never.
+local function nullable(r) return r[2] == 'x' and 'x.' .. string.format('%.0f', r[5]) or own(r) end
 local function given(value) return value ~= '' and value ~= 0 and value or nil end
 
 local function band_of(p)
@@ -42,7 +44,7 @@ end
 
 local function settle(id, r, a, records, result)
   local address, once = a and a.ad or r[17], a and a.n or given(r[13])
-  if a then unplace(id, a, true) end
+  if a and a.s ~= 'gone' then unplace(id, a, true) end
   put(id, {
     v = r[5], s = 'gone', st = r[6], pt = r[3], ad = address, rc = with_records(records, r[18]), at = r[20],
     so = r[2] .. ':' .. string.format('%.0f', r[4]), r = result, u = a and a.u or given(r[12]),

@@ -13,12 +13,12 @@ local function apply_record(r, body, by_loader)
       admit(id, r, body, a.rc)
       return 1, older_records(with_records(a.rc, r[18]), v)
     end
-    a.rc, a.d = with_records(a.rc, own(r)), math.max(a.d, v)
-    put(id, a)
-    return (not terminal(r) and not first(r) and a.d == v) and 1 or 0, older_records(with_records(a.rc, r[18]), a.d)
+    local records = with_records(a.rc, nullable(r))
+    if records ~= a.rc then a.rc = records; put(id, a) end
+    return (r[2] == 'r' and a.d == v) and 1 or 0, older_records(with_records(records, r[18]), a.d)
   end
   if a and a.v >= v then
-    local records, place = with_records(a.rc, own(r)), a.so
+    local records, place = with_records(a.rc, a.v > v and nullable(r) or own(r)), a.so
     -- Whoever settled it may not have been told the offset; the loader knows it.
     if by_loader and terminal(r) and a.v == v then place = r[2] .. ':' .. string.format('%.0f', r[4]) end
     if records ~= a.rc or place ~= a.so then
@@ -31,7 +31,7 @@ local function apply_record(r, body, by_loader)
   if first(r) then admit(id, r, body, old); return 1, '' end
   if not a and is_loaded(r[17], r[3]) then return 0, with_records(own(r), terminal(r) and r[18] or '') end
   if terminal(r) then
-    settle(id, r, nil, old, body)
+    settle(id, r, a, old, body)
     return 1, with_records(old, r[18])
   end
   admit(id, r, body, old)

@@ -14,6 +14,7 @@ local function has_room(id, a)
       a.s = 'limit:' .. limit[1]
       redis.call('ZADD', K .. 'limw:' .. limit[1], a.o, id)
       put(id, a)
+      for _, other in ipairs(a.l) do pass_on(other) end
       return false
     end
   end

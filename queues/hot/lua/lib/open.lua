@@ -3,8 +3,11 @@
 local K = string.sub(KEYS[1], 1, -5)
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local meta = redis.call('HMGET', KEYS[1], 'epoch', 'run', 'n')
-if not meta[1] or meta[2] ~= run then return redis.error_reply('FOREIGN this queue is not open on this server') end
-local epoch, counter = tonumber(meta[1]), tonumber(meta[3])
+local epoch, counter = tonumber(meta[1]), tonumber(meta[3] or 0)
+-- An epoch whose numbers are nearly used up is left for the next, or it would draw that one's numbers.
+if not epoch or meta[2] ~= run or counter > 2 ^ 36 - 2 ^ 30 then
+  return redis.error_reply('FOREIGN this queue is not open on this server')
+end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local EPOCH = 2 ^ 36

@@ -7,6 +7,8 @@ local function place(id, a, state)
   elseif (a.du or 0) > now then
     a.s, a.st = 'due', state
     zset(K .. 'due', id, a.du)
+    -- A head that waits for its retry keeps the lane, also when the lane is rebuilt around it.
+    if a.k and state == 'retryable' then join_lane(id, a) end
   else
     enter(id, a)
   end
