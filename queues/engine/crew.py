@@ -87,8 +87,7 @@ class Member:
         return await self._ending()
 
     async def _ending(self) -> str:
-        while (code := self._process.poll()) is None:
-            await asyncio.sleep(0.02)
+        code = await self._ended()
         self.phase = Phase.STOPPED
         if code < 0:
             return f"was ended by {signal.Signals(-code).name}"
