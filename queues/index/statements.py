@@ -11,6 +11,12 @@ def _copy(table: str, columns: tuple[tuple[str, str], ...]) -> str:
 
 COPY_ACTIVITY: Final = _copy("idx.activity", ACTIVITY)
 COPY_TRANSITION: Final = _copy("idx.transition", TRANSITION)
+# Where rows may be left over from an index that was emptied in part, entries go through a table of the session.
+SPARE_TRANSITION: Final = """
+CREATE TEMP TABLE IF NOT EXISTS rq_transition (LIKE idx.transition) ON COMMIT DELETE ROWS
+"""
+COPY_SPARE: Final = _copy("pg_temp.rq_transition", TRANSITION)
+PUT_SPARE: Final = "INSERT INTO idx.transition SELECT * FROM pg_temp.rq_transition ON CONFLICT DO NOTHING"
 COPY_PAYLOAD: Final = "COPY idx.payload (activity_id, document, search) FROM STDIN"
 
 LOCK_SOURCES: Final = (

@@ -91,7 +91,7 @@ class IndexStore:
                 try:
                     return await self._write(connection, gathered, careful=attempt > 1)
                 except (psycopg.errors.UniqueViolation, *_REFUSED):
-                    # Another queue's indexer made the row just now, or a document is no jsonb after all.
+                    # Another indexer made the row just now, something was left over, a document is no jsonb.
                     if attempt == ATTEMPTS:
                         raise
         raise AssertionError("unreachable")
@@ -118,7 +118,7 @@ class IndexStore:
             batch = await self._fold(connection, gathered)
             if careful:
                 await _leave_out_refused(connection, batch)
-            await _write_rows(connection, batch)
+            await _write_rows(connection, batch, careful=careful)
             await _write_sums(connection, batch)
             await self._move(connection, gathered)
             failpoints.hit("index.written")
@@ -191,7 +191,7 @@ _ACTIVITY_TYPES: Final = [kind for _, kind in ACTIVITY]
 _TRANSITION_TYPES: Final = [kind for _, kind in TRANSITION]
 
 
-async def _write_rows(connection: AsyncConnection[Any], batch: Batch) -> None:
+async def _write_rows(connection: AsyncConnection[Any], batch: Batch, *, careful: bool) -> None:
     if batch.replaced:
         cursor = await connection.execute(statements.DELETE_ROWS, [_array(k.ctid for k in batch.replaced)])
         if cursor.rowcount != len(batch.replaced):
@@ -205,8 +205,12 @@ async def _write_rows(connection: AsyncConnection[Any], batch: Batch) -> None:
         await connection.execute(statements.DELETE_ABSENT, [_array(batch.found)])
     if batch.rows:
         await _copy(connection, statements.COPY_ACTIVITY, _ACTIVITY_TYPES, batch.rows)
-    await _write_payloads(connection, batch)
-    if batch.transitions:
+    await _write_payloads(connection, batch, careful=careful)
+    if batch.transitions and careful:
+        await connection.execute(statements.SPARE_TRANSITION)
+        await _copy(connection, statements.COPY_SPARE, _TRANSITION_TYPES, batch.transitions)
+        await connection.execute(statements.PUT_SPARE)
+    elif batch.transitions:
         await _copy(connection, statements.COPY_TRANSITION, _TRANSITION_TYPES, batch.transitions)
     if batch.hints:
         hints = _encode([hint._asdict() for hint in batch.hints]).decode()
@@ -218,16 +222,16 @@ async def _write_rows(connection: AsyncConnection[Any], batch: Batch) -> None:
         )
 
 
-async def _write_payloads(connection: AsyncConnection[Any], batch: Batch) -> None:
+async def _write_payloads(connection: AsyncConnection[Any], batch: Batch, *, careful: bool) -> None:
     replaced = {known.id for known in batch.replaced}
-    new = [payload for payload in batch.payloads if payload[0] not in replaced]
+    new = [] if careful else [payload for payload in batch.payloads if payload[0] not in replaced]
     if new:
         await _copy(connection, statements.COPY_PAYLOAD, None, new)
     if len(new) < len(batch.payloads):
         changed = [
             {"activity_id": activity_id, "document": found, "search": search}
             for activity_id, found, search in batch.payloads
-            if activity_id in replaced
+            if careful or activity_id in replaced
         ]
         await connection.execute(statements.UPSERT_PAYLOADS, [_encode(changed).decode()])
 

@@ -76,7 +76,7 @@ class Tables:
             self.rows[str(shown["id"])] = shown
         for hint in batch.hints:
             self.rows[hint.id] |= {k: v for k, v in hint._asdict().items() if k != "id"}
-        self.absent |= {a.activity_id if hasattr(a, "activity_id") else a.id: a for a in batch.absent}
+        self.absent |= {absence.id: absence for absence in batch.absent}
         self.entries += [dict(zip(_ENTRY, row, strict=True)) for row in batch.transitions]
         for (_, _, state), n in batch.counts.items():
             self.counts[StateCode(state)] = self.counts.get(StateCode(state), 0) + n
@@ -96,7 +96,7 @@ class Tables:
 
     def known(self, activity_id: str) -> Known:
         row = self.rows[activity_id]
-        return Known(**{name: row[name] for name in Known._fields if name not in {"ctid"}}, ctid="(0,1)")
+        return Known(**{name: row[name] for name in Known._fields if name != "ctid"}, ctid="(0,1)")
 
     def shown(self) -> dict[str, Shown]:
         return {
