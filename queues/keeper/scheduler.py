@@ -69,6 +69,7 @@ class Scheduler(Loop):
     async def _tick(self) -> int:
         """Enqueue the newest tick of each schedule that is due; its id follows from schedule and tick."""
         done, now = 0, now_ms()
+        failure: QueueError | None = None
         for schedule in self._schedules:
             tick_ms = tick_at(now, schedule.every_ms)
             if self._ticked.get(schedule.entry) == tick_ms:
@@ -79,5 +80,10 @@ class Scheduler(Loop):
             except Duplicate:
                 # Another scheduler, or this one before a restart, was first.
                 pass
+            except QueueError as exc:
+                failure = exc
+                continue
             self._ticked[schedule.entry] = tick_ms
+        if failure is not None:
+            raise failure
         return done

@@ -1,6 +1,7 @@
 """Enqueue: append first records, then let them take effect ahead of the loader where that is allowed."""
 
 import asyncio
+import contextlib
 import time
 import zlib
 from collections.abc import Sequence
@@ -49,16 +50,20 @@ async def enqueue_activities(b: Backbone, activities: Sequence[Activity]) -> lis
     Raises:
         PayloadTooLarge: arguments over the limit; nothing was written.
         Duplicate: an id or unique key is taken; nothing was written.
-        EnqueueUnknown: some may or may not be in the log; names them all. Repeat with the same ids only.
+        EnqueueUnknown: some may or may not be in the log; names them all. Repeat those, with their ids, only.
         LogUnavailable, Overloaded: certainly none of the named is in the log.
+        HotUnavailable, IndexUnavailable: an id or a unique key could not be looked up; nothing was written.
     """
     _require_sizes(b, activities)
-    reserved = await reserve(b, activities)
-    groups = await _grouped(b, [a for a in activities if a.id not in reserved.existing])
     committed = b.groups("enqueue", _groups)
     size = sum(len(a.args) + len(a.kwargs) for a in activities)
     b.budget.take(len(activities), size)
     try:
+        # Before anything is reserved: a queue that is not there has no hot view to reserve in.
+        for queue, band in {(a.queue, a.band) for a in activities}:
+            await ensure_queue(b, queue, band)
+        reserved = await reserve(b, activities)
+        groups = _grouped(b, [a for a in activities if a.id not in reserved.existing])
         answers = await asyncio.gather(
             *(committed.submit(key, items, len(items)) for key, items in groups.items()),
             return_exceptions=True,
@@ -86,17 +91,14 @@ def _require_sizes(b: Backbone, activities: Sequence[Activity]) -> None:
             )
 
 
-async def _grouped(b: Backbone, activities: Sequence[Activity]) -> dict[Group, list[Activity]]:
+def _grouped(b: Backbone, activities: Sequence[Activity]) -> dict[Group, list[Activity]]:
     groups: dict[Group, list[Activity]] = {}
     for a in activities:
         band = a.band
-        known = b.known.get((a.queue, band))
-        if known is None:
-            known = await ensure_queue(b, a.queue, band)
         pinned = -1
         if a.key or a.once:
             # An ordering key keeps its partition for ever: hashed over the partitions the queue was created with.
-            pinned = zlib.crc32((a.key or a.id).encode()) % known
+            pinned = zlib.crc32((a.key or a.id).encode()) % b.known[a.queue, band]
         groups.setdefault((a.queue, band, pinned), []).append(a)
     return groups
 
@@ -186,12 +188,18 @@ async def _answer(
             else:
                 unknown.append(a.id)
                 why = report.error
-    await confirm(b, reserved, kept=accepted.keys() | set(unknown))
+    # What is in the log must not be refused for this: a key that is not confirmed is confirmed by its admission.
+    with contextlib.suppress(HotUnavailable):
+        await confirm(b, reserved, kept=accepted.keys() | set(unknown))
+    if refused is not None and accepted:
+        answered = accepted.keys() | reserved.existing.keys()
+        unknown, why = [a.id for a in activities if a.id not in answered], str(refused)
     if unknown:
+        for a in activities:
+            # From now on there may be two records of it: looked up before each further one.
+            a.once = a.once or a.id in unknown
         raise EnqueueUnknown(tuple(unknown), why)
     if refused is not None:
-        if accepted:
-            raise EnqueueUnknown(tuple(a.id for a in activities if a.id not in accepted), str(refused))
         raise refused
     return [
         accepted.get(a.id) or Accepted(reserved.existing[a.id], a.queue, -1, -1, True) for a in activities

@@ -1,10 +1,11 @@
 """Ids and unique keys that may be taken: reserved before the append, confirmed after it."""
 
+import contextlib
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from queues.domain.activity import Activity
-from queues.domain.errors import Duplicate
+from queues.domain.errors import Duplicate, EnqueueUnknown, HotUnavailable, QueueError
 from queues.services.backbone import Backbone
 
 
@@ -19,8 +20,10 @@ async def reserve(b: Backbone, activities: Sequence[Activity]) -> Reserved:
     """Hold every chosen id and unique key for 30 s; needs Redis only when there is one.
 
     Raises:
-        Duplicate: one is taken and must not be; what was reserved is given back.
+        Duplicate: one is taken and must not be.
+        EnqueueUnknown: another call is enqueueing one of the ids this moment, or died over it: repeat.
         HotUnavailable, IndexUnavailable: it cannot be known; nothing is enqueued.
+    In each case what was reserved is given back.
     """
     reserved = Reserved({}, {})
     by_queue: dict[str, list[Activity]] = {}
@@ -29,17 +32,34 @@ async def reserve(b: Backbone, activities: Sequence[Activity]) -> Reserved:
             by_queue.setdefault(a.queue, []).append(a)
     try:
         for queue, wanted in by_queue.items():
-            answers = await b.hot.reserve(queue, [_item(a) for a in wanted])
-            for a, answer in zip(wanted, answers, strict=True):
-                if answer.startswith("ask:"):
-                    answer = await _ask_index(b, a, answer.removeprefix("ask:"))
-                elif not answer and a.once:
-                    answer = await _known_to_index(b, a)
-                _note(reserved, a, answer)
-    except Duplicate:
-        await confirm(b, reserved, kept=())
+            await _reserve_in(b, reserved, queue, wanted)
+    except QueueError:
+        with contextlib.suppress(HotUnavailable):
+            await confirm(b, reserved, kept=())
         raise
     return reserved
+
+
+async def _reserve_in(b: Backbone, reserved: Reserved, queue: str, wanted: Sequence[Activity]) -> None:
+    answers = await b.hot.reserve(queue, [_item(a) for a in wanted])
+    held = reserved.held.setdefault(queue, [])
+    # All that is held is noted before anything is refused: what is not noted is not given back.
+    held += [_held(a) for a, answer in zip(wanted, answers, strict=True) if not answer]
+    for a, answer in zip(wanted, answers, strict=True):
+        if answer.startswith("ask:"):
+            later = await _ask_index(b, a, answer.removeprefix("ask:"))
+            if not later:
+                held.append(_held(a))
+            else:
+                _refuse(reserved, a, later)
+        elif answer:
+            _refuse(reserved, a, answer)
+        if a.once and a.id not in reserved.existing and (known := await _known_to_index(b, a)):
+            _refuse(reserved, a, known)
+
+
+def _held(a: Activity) -> tuple[str, str]:
+    return a.id, a.unique.key if a.unique else ""
 
 
 def _item(a: Activity, ignored: str = "") -> tuple[str, str, int, str]:
@@ -64,11 +84,10 @@ async def _ask_index(b: Backbone, a: Activity, holder: str) -> str:
     return "" if answer.startswith("ask:") else answer
 
 
-def _note(reserved: Reserved, a: Activity, answer: str) -> None:
-    if not answer:
-        reserved.held.setdefault(a.queue, []).append((a.id, a.unique.key if a.unique else ""))
-        return
+def _refuse(reserved: Reserved, a: Activity, answer: str) -> None:
     kind, _, rest = answer.partition(":")
+    if kind == "id" and rest == "reserved":
+        raise EnqueueUnknown((a.id,), "another call is enqueueing it")
     if kind == "id":
         raise Duplicate(f"activity {a.id} exists already ({rest}); an id is used once", a.id)
     if a.unique is not None and a.unique.on_conflict == "existing":

@@ -7,6 +7,11 @@ for _, item in ipairs(cmsgpack.unpack(ARGV[1])) do
   local id, key, kept = unpack(item)
   redis.call('DEL', K .. 'rv:' .. id)
   if key ~= '' and redis.call('GET', K .. 'uq:' .. key) == id then
-    if kept == 1 then redis.call('PERSIST', K .. 'uq:' .. key) else redis.call('DEL', K .. 'uq:' .. key) end
+    -- A key without a time limit is held by an activity that was admitted: it is not ours to give back.
+    if kept == 1 then
+      redis.call('PERSIST', K .. 'uq:' .. key)
+    elseif redis.call('PTTL', K .. 'uq:' .. key) > 0 then
+      redis.call('DEL', K .. 'uq:' .. key)
+    end
   end
 end
