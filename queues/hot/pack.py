@@ -7,6 +7,7 @@ from queues.domain.record import Kind, Record
 from queues.hot.keys import code_of
 
 type Row = tuple[Any, ...]
+ONCE = b'"once":true'
 
 
 def row_of(a: Activity, code: str, partition: int, offset: int, address: str = "", earlier: str = "") -> Row:
@@ -22,8 +23,13 @@ def row_of_header(r: Record) -> Row:
     """Return the row of a record that is known by its headers alone (enough for a settlement)."""
     return (
         r.id, code_of(r.kind, r.band), r.partition, r.offset, r.version, r.state, r.type, r.priority, r.due_ms, 0, "",
-        "", 0, (), r.workflow, 0, r.address, r.earlier, 0, 0,
+        "", 1 if may_come_twice(r) else 0, (), r.workflow, 0, r.address, r.earlier, 0, 0,
     )  # fmt: skip
+
+
+def may_come_twice(r: Record) -> bytes:
+    """Return the mark of an id that may come twice, when the body bears it (or text that looks like it: harmless)."""
+    return ONCE if r.body is not None and ONCE in r.body else b""
 
 
 def is_later(kind: Kind) -> bool:

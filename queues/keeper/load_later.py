@@ -1,6 +1,8 @@
 """Load later records: apply, write the nulls that follow, do what settlements cause, move the position."""
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 from queues import failpoints
 from queues.domain.errors import MalformedRecord
@@ -11,6 +13,8 @@ from queues.keeper.quarantine import quarantine
 from queues.keeper.stage import Stage
 from queues.log.consumer import RawMessage
 from queues.services.workflows import count_members
+
+_ADDRESS: Final = re.compile(r"[chnl]:\d+\Z")
 
 
 async def load_later(stage: Stage, batch: Sequence[RawMessage]) -> int:
@@ -38,6 +42,8 @@ async def load_later(stage: Stage, batch: Sequence[RawMessage]) -> int:
 
 
 def _row(stage: Stage, r: Record) -> tuple[Row, bytes]:
+    if not _ADDRESS.match(r.address):
+        raise MalformedRecord(f"{r.id}:{r.version} does not say where its first record lies: {r.address!r}")
     if stage.kind is Kind.RETRY:
         return row_of(decode_body(r), stage.code, r.partition, r.offset, r.address, r.earlier), r.body or b""
     return row_of_header(r), b""

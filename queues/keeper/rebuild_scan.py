@@ -1,15 +1,17 @@
 """The scan of a rebuild: settled topics, then retry, then pending; of each id the highest version decides."""
 
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import NamedTuple
 
 import msgspec
 
-from queues.domain.activity import Activity
+from queues.domain.activity import decode_activity
 from queues.domain.errors import MalformedRecord
 from queues.domain.priority import Band
 from queues.domain.record import Kind, Record, parse_record, record_key
+from queues.hot.pack import may_come_twice
 from queues.keeper.directory import Directory
 from queues.log.consumer import Reader
 from queues.log.topics import topic_name
@@ -40,7 +42,8 @@ class Scan:
         self.retries: dict[str, dict[int, Record]] = {}
         self.firsts: dict[str, First] = {}
         self.buried: list[tuple[str, First]] = []
-        self.nulls: dict[str, tuple[str, int]] = {}
+        self.nulls: set[tuple[str, int, str]] = set()
+        """First records, as (topic, partition, id), that should have a null and have none."""
         self.ends: dict[tuple[str, int], int] = {}
         self.settled_from: dict[tuple[str, int], int] = {}
         self.workflows: dict[str, int] = {}
@@ -67,9 +70,18 @@ class Scan:
             newest = self.newest_retry(activity_id)
             for version, r in versions.items():
                 if newest is None or version < newest.version:
-                    yield self._topic(r.kind, Band.NORMAL), r.partition, record_key(activity_id, version)
-        for activity_id, (topic, partition) in self.nulls.items():
+                    yield self._topic(Kind.RETRY), r.partition, record_key(activity_id, version)
+                # The dead letter that a redrive has overtaken, which may lie further back than the scan began.
+                for dead in re.findall(r"\bx\.(\d+)", r.earlier):
+                    yield self._topic(Kind.DLQ), r.partition, record_key(activity_id, int(dead))
+        for topic, partition, activity_id in self.nulls:
             yield topic, partition, record_key(activity_id, 0)
+
+    def is_live(self, activity_id: str) -> bool:
+        """Tell whether the newest record of the activity is one that waits."""
+        return self.newest_retry(activity_id) is not None or (
+            activity_id in self.firsts and activity_id not in self.settled_by_id
+        )
 
     def records_of(self, activity_id: str) -> str:
         """Return the records of a live activity that have no null, as in ``n.0,r.687``."""
@@ -79,13 +91,14 @@ class Scan:
             named.append(f"r.{newest.version}")
         return ",".join(named)
 
-    def _topic(self, kind: Kind, band: Band) -> str:
-        return topic_name(self._b.conf, self.queue, kind, band)
+    def _topic(self, kind: Kind) -> str:
+        return topic_name(self._b.conf, self.queue, kind)
 
     async def members_in(self, b: Backbone, queue: str, topic: str, partition: int) -> list[tuple[str, str]]:
         """Return (workflow, member) of the ended members of this queue's open workflows that lie in a settled topic."""
         wanted = {f"{self.queue}/{activity_id}" for activity_id in self.workflows}
-        place, since = (topic, partition), min(self.workflows.values())
+        # The enqueuer's clock made the instants of workflows, the broker's those of records.
+        place, since = (topic, partition), min(self.workflows.values()) - HOUR_MS
         start = (await b.admin.offsets_for_time([place], since)).get(place)
         if start is None:
             return []
@@ -156,10 +169,11 @@ async def scan_later(b: Backbone, directory: Directory, queue: str) -> Scan:
 async def _starts(b: Backbone, scan: Scan, places: list[tuple[str, int]]) -> dict[tuple[str, int], int]:
     """Return where to begin: an hour before the committed offset, longer than any append can be under way."""
     committed = await b.admin.committed(f"{b.conf.topic_prefix}-loader", places)
-    ends = await b.admin.end_offsets(places)
+    begins, ends = await b.admin.begin_offsets(places), await b.admin.end_offsets(places)
     starts = dict.fromkeys(places, 0)
     for p in places:
-        scan.settled_from[p] = min(committed.get(p, 0), ends[p])
+        # What has expired since it was committed cannot be read again: the view would stop there.
+        scan.settled_from[p] = max(min(committed.get(p, 0), ends[p]), begins[p])
         if scan.settled_from[p] == 0:
             continue
         at_ms = await _appended_at(b, p, scan.settled_from[p], ends[p])
@@ -180,12 +194,10 @@ async def _appended_at(b: Backbone, p: tuple[str, int], offset: int, end: int) -
 
 
 def _settled(scan: Scan, r: Record) -> None:
+    """Note a settlement, or its null: what was purged or redriven was settled all the same."""
     known = scan.settled_by_id.get(r.id)
-    if r.body is None:
-        if known is not None and known.version == r.version:
-            del scan.settled_by_id[r.id]
-    elif known is None or r.version > known.version:
-        scan.settled_by_id[r.id] = r._replace(body=b"")
+    if known is None or r.version > known.version:
+        scan.settled_by_id[r.id] = r._replace(body=may_come_twice(r))
 
 
 async def scan_pending(b: Backbone, directory: Directory, queue: str, scan: Scan) -> None:
@@ -198,32 +210,43 @@ async def scan_pending(b: Backbone, directory: Directory, queue: str, scan: Scan
         async for r in _records(b, queue, Kind.PENDING, band, {place: 0}, ends):
             scan.scanned += 1
             kept += _first(scan, topic, r, keep=kept < b.conf.hot_window + MOST)
-    _note_workflows(scan)
+    for activity_id in scan.retries:
+        newest = scan.newest_retry(activity_id)
+        if newest is not None:
+            _note_workflow(scan, newest.body or b"")
 
 
 def _first(scan: Scan, topic: str, r: Record, *, keep: bool) -> bool:
     """Note a first record or its null; tell whether its body is kept."""
+    place, known = (topic, r.partition, r.id), scan.firsts.get(r.id)
+    elsewhere = known is not None and (known.band, known.partition) != (r.band.value, r.partition)
+    first = First(r.band.value, r.partition, r.offset, r.body if keep else None)
     if r.body is None:
-        first = scan.firsts.pop(r.id, None)
-        if first is not None and r.id not in scan.settled_by_id and scan.newest_retry(r.id) is None:
+        scan.nulls.discard(place)
+        if known is not None and not elsewhere:
+            del scan.firsts[r.id]
+            scan.workflows.pop(r.id, None)
+            scan.buried.append((r.id, known))
+        return False
+    settled = scan.settled_by_id.get(r.id)
+    if settled is not None or scan.newest_retry(r.id) is not None or elsewhere:
+        # Elsewhere: two records of one enqueue, each under a key of its own; one stays.
+        scan.nulls.add(place)
+        if settled is not None and not settled.address:
             scan.buried.append((r.id, first))
-        scan.nulls.pop(r.id, None)
         return False
-    superseded = r.id in scan.settled_by_id or scan.newest_retry(r.id) is not None
-    if superseded:
-        scan.nulls[r.id] = (topic, r.partition)
-        return False
-    scan.firsts[r.id] = First(r.band.value, r.partition, r.offset, r.body if keep else None)
+    scan.firsts[r.id] = first
+    _note_workflow(scan, r.body)
     return keep
 
 
-def _note_workflows(scan: Scan) -> None:
-    """Note live activities that wait for members, and since when."""
-    bodies = [f.body for f in scan.firsts.values() if f.body and b'"members":' in f.body]
-    bodies += [
-        r.body for i in scan.retries if (r := scan.newest_retry(i)) and r.body and b'"members":' in r.body
-    ]
-    for body in bodies:
-        a = msgspec.json.decode(body, type=Activity)
-        if a.members:
-            scan.workflows[a.id] = a.created_ms
+def _note_workflow(scan: Scan, body: bytes) -> None:
+    """Note a live activity that waits for members, and since when."""
+    if b'"members":' not in body:
+        return
+    try:
+        a = decode_activity(body)
+    except msgspec.DecodeError:
+        return
+    if a.members:
+        scan.workflows[a.id] = a.created_ms
