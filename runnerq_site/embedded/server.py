@@ -34,6 +34,7 @@ class Server:
         self.report: Report = lambda line: report(f"{self.name}: {line}")
         self.guard: Guard | None = None
         self.user: str | None = None
+        self.given_up = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._wanted = False
         self._turn = threading.RLock()
@@ -74,6 +75,7 @@ class Server:
         with self._turn:
             if self.alive:
                 return
+            self.given_up.clear()
             self.folder.mkdir(parents=True, exist_ok=True)
             self._heal()
             self._spawn(self.prepare())
@@ -137,6 +139,9 @@ class Server:
     def _await_answer(self) -> None:
         deadline = time.monotonic() + self.start_s
         while not self.answers():
+            if self.given_up.is_set():
+                self.kill()
+                raise EmbeddedError(f"{self.name} is not waited for any more")
             ended = self._ended()
             if ended is not None or time.monotonic() > deadline:
                 how = f"ended with {ended}" if ended is not None else f"is silent for {self.start_s:.0f} s"
@@ -146,7 +151,8 @@ class Server:
 
     def _ended(self) -> int | None:
         assert self._process
-        if self._process.returncode is None and self.guard:
+        # macOS has no waitid before Python 3.13.
+        if self._process.returncode is None and self.guard and hasattr(os, "waitid"):
             # Its number is ours until the end is collected, so the guard hears of it first.
             with contextlib.suppress(ChildProcessError):
                 if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):

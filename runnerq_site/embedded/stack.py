@@ -1,8 +1,6 @@
 """Kafka, Redis and PostgreSQL in one folder: started together, described in one file, stopped together."""
 
-import json
 import os
-import secrets
 import tempfile
 import threading
 from collections.abc import Callable
@@ -11,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from runnerq_site.embedded import ports
+from runnerq_site.embedded import addresses
+from runnerq_site.embedded.addresses import write_privately
 from runnerq_site.embedded.artifacts import default_cache
 from runnerq_site.embedded.folder import Guard, Lock
 from runnerq_site.embedded.kafka import Kafka
@@ -54,20 +53,18 @@ class Stack:
         if not self.folder.exists():
             # Others may pass through as root's PostgreSQL does, and read nothing.
             self.folder.mkdir(mode=0o711, parents=True)
-        settled = self._settled()
-        cache = cache or default_cache()
+        self._settled = addresses.settle(self.folder)
+        settled, cache = self._settled, cache or default_cache()
         self.kafka = Kafka(
             self.folder,
             report,
-            port=settled["kafka"],
-            controller_port=settled["controller"],
+            port=settled.kafka,
+            controller_port=settled.controller,
             cache=cache,
             short_lived=disposable,
         )
-        self.redis = Redis(
-            self.folder, report, port=settled["redis"], password=settled["password"], cache=cache
-        )
-        self.postgres = Postgres(self.folder, report, durable=not disposable)
+        self.redis = Redis(self.folder, report, port=settled.redis, password=settled.password, cache=cache)
+        self.postgres = Postgres(self.folder, report, sockets=settled.sockets, durable=not disposable)
         self.servers: tuple[Server, ...] = (self.kafka, self.redis, self.postgres)
         self._lock = Lock(self.folder)
         self._guard: Guard | None = None
@@ -94,11 +91,19 @@ class Stack:
         remove = [self.folder] if self.disposable else [self.folder / SERVICES_FILE]
         self._guard = Guard(descriptor, remove)
         try:
+            # Only now: a second start, which the lock refuses, found the ports taken and settled on others.
+            addresses.keep(self.folder, self._settled)
             with ThreadPoolExecutor(len(self.servers)) as pool:
                 for server in self.servers:
                     server.guard = self._guard
-                for future in [pool.submit(server.start) for server in self.servers]:
-                    future.result()
+                try:
+                    for future in [pool.submit(server.start) for server in self.servers]:
+                        future.result()
+                except BaseException:
+                    # Leaving the pool waits for its threads.
+                    for server in self.servers:
+                        server.given_up.set()
+                    raise
             self.describe()
         except BaseException:
             self.stop()
@@ -132,22 +137,7 @@ class Stack:
             "servers": {each.name: {"pid": each.pid, "log": str(each.log_path)} for each in self.servers},
         }
         with self._writing:
-            _write(self.folder / SERVICES_FILE, description)
-
-    def _settled(self) -> dict[str, Any]:
-        """Return ports and password as they were last time, where the ports are still free."""
-        path = self.folder / "addresses.json"
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            before = {}
-        settled: dict[str, Any] = {
-            name: ports.free_port(before.get(name, 0)) for name in ("kafka", "controller", "redis")
-        }
-        settled["password"] = before.get("password") or secrets.token_urlsafe(24)
-        if settled != before:
-            _write(path, settled)
-        return settled
+            write_privately(self.folder / SERVICES_FILE, description)
 
     def __enter__(self) -> Self:
         self.start()
@@ -160,11 +150,3 @@ class Stack:
 def disposable_stack(cache: Path | None = None) -> Stack:
     """Return a stack, not started, in a folder of its own that vanishes with it."""
     return Stack(Path(tempfile.mkdtemp(prefix="runnerq-")), cache=cache, disposable=True)
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    """Replace the file as a whole; at no moment can another user read it."""
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2)
-    Path(draft).replace(path)

@@ -9,7 +9,7 @@ import psutil
 import pytest
 import redis
 
-from tests.embedded_command import description, server_processes, start_services
+from tests.embedded_command import description, manage, server_processes, start_services
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(180)  # up to two starts a test, beside another lane
@@ -76,3 +76,15 @@ def test_servers_orphaned_by_the_death_of_command_and_guard_are_replaced(folder:
     start()
     assert not any(orphan.is_running() for orphan in orphans)
     assert all(process.is_running() for process in server_processes(folder))
+
+
+def test_ctrl_c_in_mid_start_is_heard_at_once_and_leaves_nothing(tmp_path: Path):
+    command = manage(tmp_path, "services")
+    pid = until(lambda: (tmp_path / "kafka" / "pid").exists() and (tmp_path / "kafka" / "pid").read_text())
+    kafka = psutil.Process(int(pid.split()[0]))
+    command.send_signal(signal.SIGINT)
+    output, _ = command.communicate(timeout=30)
+    assert command.returncode == 130
+    assert "stopped before the servers were ready" in output
+    assert not kafka.is_running()
+    assert not (tmp_path / "services.json").exists()

@@ -1,6 +1,7 @@
 """Each embedded server ends and comes back alone, on its address, with what it had acknowledged."""
 
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -12,7 +13,9 @@ import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from runnerq_site.embedded.addresses import settle
 from runnerq_site.embedded.errors import AlreadyRunningError, EmbeddedError
+from runnerq_site.embedded.postgres import Postgres
 from runnerq_site.embedded.stack import Stack, disposable_stack
 from tests import servers
 from tests.waiting import until
@@ -116,10 +119,12 @@ def test_a_server_that_ends_by_itself_is_revived_and_one_that_was_stopped_is_not
     own.postgres.start()
 
 
-def test_a_folder_takes_one_set_of_servers(own: Stack):
+def test_a_folder_takes_one_set_of_servers_and_keeps_its_addresses(own: Stack):
+    kept = (own.folder / "addresses.json").read_text()
     with pytest.raises(AlreadyRunningError, match=f"already run in .* \\(process {os.getpid()}\\)"):
         Stack(own.folder).start()
     assert own.redis.answers()
+    assert (own.folder / "addresses.json").read_text() == kept
 
 
 def test_a_server_that_cannot_start_says_why(own: Stack, unique: str):
@@ -138,3 +143,16 @@ def test_a_disposable_stack_leaves_neither_processes_nor_files():
         assert all(process.is_running() for process in processes)
     assert not any(process.is_running() for process in processes)
     assert not stack.folder.exists()
+
+
+def test_postgres_runs_in_a_folder_whose_path_is_too_long_for_a_socket(tmp_path):
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    postgres = Postgres(folder, print, sockets=settle(folder).sockets, durable=False)
+    postgres.start()
+    try:
+        with psycopg.connect(postgres.url()) as database:
+            assert database.execute("SELECT 1").fetchone() == (1,)
+    finally:
+        postgres.kill()
+        shutil.rmtree(postgres.sockets)

@@ -1,7 +1,9 @@
 """``manage.py services``: embedded servers in the foreground."""
 
+import os
 import re
 import signal
+import sys
 import threading
 import time
 from argparse import ArgumentParser
@@ -32,17 +34,19 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Start, say where, wait, stop."""
-        told_to_stop = threading.Event()
-        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(each, lambda *_: told_to_stop.set())
+        stop = _Stop()
         stack = Stack(options["folder"], cache=settings.RUNNERQ_CACHE, report=self._say)
         began = time.monotonic()
         try:
             stack.start()
+            stop.wait_instead_of_raising()
             self._introduce(stack, time.monotonic() - began)
-            while not told_to_stop.wait(_LOOK_S):
+            while not stop.told.wait(_LOOK_S):
                 for name in stack.revive():
                     self._say(f"{name}: had ended by itself and runs again")
+        except KeyboardInterrupt:
+            self._say("stopped before the servers were ready")
+            sys.exit(130)
         except EmbeddedError as error:
             raise CommandError(str(error)) from error
         finally:
@@ -58,6 +62,28 @@ class Command(BaseCommand):
     def _say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
+
+
+class _Stop:
+    """SIGINT, SIGTERM and SIGHUP: the first one stops, also in mid-start; a second one does not wait."""
+
+    def __init__(self) -> None:
+        self.told = threading.Event()
+        self._raises = True
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, self._heard)
+
+    def wait_instead_of_raising(self) -> None:
+        """Only set ``told`` from now on."""
+        self._raises = False
+
+    def _heard(self, number: int, frame: object) -> None:
+        if self.told.is_set():
+            # The guard stops the servers when this process is gone.
+            os._exit(128 + number)
+        self.told.set()
+        if self._raises:
+            raise KeyboardInterrupt
 
 
 def _without_password(address: str) -> str:
