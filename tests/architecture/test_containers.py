@@ -20,7 +20,9 @@ TOOLS = Path(sys.executable).parent
 def commands() -> list[list[str]]:
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     default = yaml.safe_load(re.findall(r"^CMD (\[.*\])$", dockerfile, re.MULTILINE)[-1])
-    return [default, *(service["command"] for service in OURS.values())]
+    checks = [service.get("healthcheck", {"test": []})["test"] for service in OURS.values()]
+    of_health = [test[3:] for test in checks if test[:3] == ["CMD", "python", "manage.py"]]
+    return [default, *(service["command"] for service in OURS.values()), *of_health]
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
