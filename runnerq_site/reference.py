@@ -54,22 +54,27 @@ VARIABLES: Final = (
 
 CAUSES: Final = {
     "enqueue": "the first record is in the log",
+    "enqueue scheduled": "the first record is in the log, with a delay or a time",
+    "enqueue pending": "the first record of a group's follow-up is in the log",
     "due": "its time has come",
     "wake": "all members of the group have ended, or what it waits for has come",
     "claim": "a worker took it: the attempt is counted, a lease begins",
     "checkpoint": "the running attempt wrote down how far it is; the lease goes on",
     "complete": "the handler returned",
-    "retry": "the attempt failed and another is left: after the policy's delay, or at once when that is 0",
+    "retry": "the attempt failed and another is left: when its delay has passed",
+    "retry available": "the attempt failed and another is left: at once, the delay is 0",
     "exhaust": "the attempt failed and none is left, or may not be retried: a dead letter, unless told otherwise",
     "release": "the worker gave it back, uncounted (it is being stopped)",
-    "reap": "the lease ran out: to be run again, or ended when its attempts are spent",
+    "reap": "the lease ran out and another attempt is left",
+    "reap discarded": "the lease ran out and the attempts are spent",
     "sleep": "the handler asked to be run later, uncounted",
     "wait": "the handler waits for a signal or a child",
     "expire": "its `expires` has passed before it ran",
     "duplicate": "a live activity holds its unique key",
     "cancel": "an operator's verb",
     "redrive": "an operator's verb; `generation` grows by one and attempts begin anew",
-    "reschedule": "an operator's verb: another time, or now",
+    "reschedule": "an operator's verb: at another time",
+    "reschedule available": "an operator's verb: now",
     "prioritise": "an operator's verb; the state stays",
 }
 
@@ -130,7 +135,15 @@ def edges_table() -> str:
     edges = sorted(EDGES, key=lambda e: (order[e.source], list(CAUSES).index(e.cause), order[e.target]))
     return _table(
         ("from", "cause", "to", "when"),
-        ((str(e.source or "–"), f"**{e.cause}**", str(e.target), CAUSES[e.cause]) for e in edges),
+        (
+            (
+                str(e.source or "–"),
+                f"**{e.cause}**",
+                str(e.target),
+                CAUSES.get(f"{e.cause} {e.target}", CAUSES[e.cause]),
+            )
+            for e in edges
+        ),
     )
 
 
