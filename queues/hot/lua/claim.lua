@@ -13,10 +13,14 @@ local function from_one(set)
 end
 
 local function from_many(sets)
-  local lowest, at
+  local lowest, id, at
   for _, set in ipairs(sets) do
     local head = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
-    if head[1] and (not lowest or tonumber(head[2]) < lowest) then lowest, at = tonumber(head[2]), set end
+    local order = tonumber(head[2])
+    -- Within one ms, ids tell the order, as they do within a set.
+    if order and (not lowest or order < lowest or order == lowest and head[1] < id) then
+      lowest, id, at = order, head[1], set
+    end
   end
   if at then lease_one(redis.call('ZPOPMIN', at)[1]) end
   return at ~= nil and #leases < most
