@@ -8,22 +8,20 @@ from pathlib import Path
 
 from queues import activity
 
-QUEUE = "bench"
 
-
-@activity(queue=QUEUE)
+@activity
 async def noop() -> None:
     """Do nothing."""
 
 
-@activity(queue=QUEUE)
+@activity
 async def paced(per_s: float) -> None:
     """Do nothing, so that this process ends ``per_s`` of them a second at the most."""
     _pace.due = max(_pace.due + 1 / per_s, time.monotonic() - _SLACK_S)
     await asyncio.sleep(max(_pace.due - time.monotonic(), 0))
 
 
-@activity(queue=QUEUE)
+@activity
 async def stamp(number: int, path: str) -> None:
     """Write down when this line was reached."""
     now = time.monotonic_ns()

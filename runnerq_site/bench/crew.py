@@ -11,7 +11,6 @@ from queues.hot import reads
 from queues.log.inbox import Partition
 from queues.services.backbone import Backbone
 from queues.services.queues import put_paused
-from runnerq_site.bench.activities import QUEUE
 from runnerq_site.bench.children import Child, manage, running
 from runnerq_site.bench.figures import BenchError, Void
 from runnerq_site.bench.lag import Watch
@@ -38,6 +37,7 @@ class Crew:
 @contextmanager
 def crew(
     place: Place,
+    queue: str,
     *,
     types: Sequence[str] = (),
     processes: int = 2,
@@ -66,33 +66,33 @@ def crew(
             found.indexer = start("indexer", manage("runindexer", nice=nice), "runindexer: ready")
         if types:
             arguments = ["--processes", str(processes), "--concurrency", str(concurrency)]
-            command = manage("runworkers", "--queues", QUEUE, "--types", ",".join(types), *arguments)
+            command = manage("runworkers", "--queues", queue, "--types", ",".join(types), *arguments)
             found.workers = start("workers", command, "runworkers: ready")
         yield found
 
 
-async def pause(b: Backbone) -> None:
+async def pause(b: Backbone, queue: str) -> None:
     """Let nothing be claimed."""
-    await put_paused(b, QUEUE, paused=True)
+    await put_paused(b, queue, paused=True)
 
 
-async def resume(b: Backbone) -> None:
+async def resume(b: Backbone, queue: str) -> None:
     """Let workers begin."""
-    await put_paused(b, QUEUE, paused=False)
+    await put_paused(b, queue, paused=False)
 
 
-async def loaded(b: Backbone, count: int, seconds: float = 60.0) -> None:
+async def loaded(b: Backbone, queue: str, count: int, seconds: float = 60.0) -> None:
     """Return once what workers will take first is in Redis."""
     wanted = min(count, b.conf.hot_window * 9 // 10)
     deadline = time.monotonic() + seconds
-    while (await reads.counts(b.hot, QUEUE)).ready < wanted:
+    while (await reads.counts(b.hot, queue)).ready < wanted:
         if time.monotonic() > deadline:
             raise BenchError(f"the keeper did not load {wanted:,} activities within {seconds:.0f} s")
         await asyncio.sleep(_LOOK_S)
 
 
 async def settled(
-    b: Backbone, since: dict[Partition, int], count: int, seconds: float
+    b: Backbone, queue: str, since: dict[Partition, int], count: int, seconds: float
 ) -> dict[Partition, int]:
     """Return the ends of the settled topics once ``count`` records more are in them.
 
@@ -103,7 +103,7 @@ async def settled(
     deadline = time.monotonic() + seconds
     last, moved = 0, time.monotonic()
     while True:
-        now = await ends(b.admin, b.conf, QUEUE, ENDS)
+        now = await ends(b.admin, b.conf, queue, ENDS)
         done = sum(now.values()) - before
         if done >= count:
             return now
@@ -114,11 +114,11 @@ async def settled(
         await asyncio.sleep(_LOOK_S)
 
 
-async def caught_up(b: Backbone, watch: Watch) -> None:
+async def caught_up(b: Backbone, queue: str, watch: Watch) -> None:
     """Return once the index has passed where the queue's topics end now.
 
     Raises:
         BenchError: it does not.
     """
-    if not await watch.reached(await ends(b.admin, b.conf, QUEUE, INDEXED), CATCH_UP_S):
+    if not await watch.reached(await ends(b.admin, b.conf, queue, INDEXED), CATCH_UP_S):
         raise BenchError(f"the index is behind even after {CATCH_UP_S:.0f} s")

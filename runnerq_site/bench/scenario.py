@@ -2,10 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any, Final
 
+from queues.engine.handler import Handler
 from queues.services.backbone import Backbone
+from queues.services.enqueue import enqueue_activities
 from runnerq_site.bench.figures import Figure, Void, shown
 from runnerq_site.bench.place import Place, Say
+
+CALL: Final = 1_000
 
 
 @dataclass(slots=True)
@@ -14,6 +19,7 @@ class Bench:
 
     place: Place
     b: Backbone
+    queue: str
     say: Say
     runs: int = 5
     count: int = 0
@@ -25,6 +31,13 @@ class Bench:
     def size(self, quick: int, full: int) -> int:
         """Return how many activities a run has."""
         return self.count or (full if self.full else quick)
+
+    async def enqueue(self, handler: Handler[..., Any], count: int, *args: Any) -> None:
+        """Enqueue ``count`` activities into the queue of this measurement, in calls of a thousand."""
+        one = handler.using(queue=self.queue)
+        for done in range(0, count, CALL):
+            some = min(CALL, count - done)
+            await enqueue_activities(self.b, [one.activity(*args) for _ in range(some)])
 
     async def repeat(self, figures: list[Figure], run: Callable[[], Awaitable[list[float]]]) -> None:
         """Run once to warm up, then ``runs`` times; each gives a value for each figure, or is void."""

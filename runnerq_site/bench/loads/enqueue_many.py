@@ -9,13 +9,14 @@ program.set_up()
 from runnerq_site.bench.activities import noop  # noqa: E402 -- needs Django's settings
 
 
-async def measure(count: int, runs: int, call: int) -> None:
+async def measure(count: int, runs: int, call: int, queue: str) -> None:
     """Print the seconds that each run took; what an answered call enqueued is acknowledged by Kafka."""
-    await noop.enqueue_many([()] * min(call, count))
+    one = noop.using(queue=queue)
+    await one.enqueue_many([()] * min(call, count))
     for _ in range(runs):
         began = time.perf_counter()
         for done in range(0, count, call):
-            await noop.enqueue_many([()] * min(call, count - done))
+            await one.enqueue_many([()] * min(call, count - done))
         program.answer(seconds=time.perf_counter() - began)
 
 

@@ -6,6 +6,7 @@ import struct
 import time
 from pathlib import Path
 
+from queues.engine.handler import Bound
 from queues.log.pulse import Pulse
 from runnerq_site.bench.loads import program
 
@@ -16,15 +17,16 @@ from runnerq_site.bench.activities import stamp  # noqa: E402 -- needs Django's 
 LAST_RUNS_S = 20.0
 
 
-async def measure(per_s: float, seconds: float, runs: int, folder: str) -> None:
+async def measure(per_s: float, seconds: float, runs: int, folder: str, queue: str) -> None:
     """Print for each run how long answers took since they were due, and first lines since their answer (ms)."""
     (Path(folder) / "stamps").write_bytes(bytes(8))
-    await stamp.enqueue(0, f"{folder}/stamps")
+    one = stamp.using(queue=queue)
+    await one.enqueue(0, f"{folder}/stamps")
     for number in range(runs):
         path = Path(folder) / f"stamps-{number}"
         count = int(per_s * seconds)
         path.write_bytes(bytes(8 * count))
-        wanted, answered = await _offer(count, per_s, str(path))
+        wanted, answered = await _offer(one, count, per_s, str(path))
         ran = await _stamps(path)
         program.answer(
             answers_ms=[(a - w) / 1e6 for a, w in zip(answered, wanted, strict=True)],
@@ -32,7 +34,9 @@ async def measure(per_s: float, seconds: float, runs: int, folder: str) -> None:
         )
 
 
-async def _offer(count: int, per_s: float, path: str) -> tuple[list[int], list[int]]:
+async def _offer(
+    handler: Bound[..., None], count: int, per_s: float, path: str
+) -> tuple[list[int], list[int]]:
     """Return when each call was due and when it was answered."""
     answered = [0] * count
     began = time.monotonic_ns() + 10_000_000
@@ -41,7 +45,7 @@ async def _offer(count: int, per_s: float, path: str) -> tuple[list[int], list[i
     all_made = asyncio.Event()
 
     async def one(number: int) -> None:
-        await stamp.enqueue(number, path)
+        await handler.enqueue(number, path)
         answered[number] = time.monotonic_ns()
 
     def make() -> None:

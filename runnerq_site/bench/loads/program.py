@@ -13,9 +13,13 @@ from queues import door
 
 def serve(measure: Callable[..., Coroutine[Any, Any, None]]) -> None:
     """Run ``measure(**arguments)`` on the product's own kind of loop."""
-    arguments = json.loads(sys.argv[1])
     with asyncio.Runner(loop_factory=door.new_loop) as runner:
-        runner.run(measure(**arguments))
+        runner.run(measure(**arguments()))
+
+
+def arguments() -> dict[str, Any]:
+    """Return what the scenario asks for."""
+    return dict(json.loads(sys.argv[1]))
 
 
 def set_up() -> None:

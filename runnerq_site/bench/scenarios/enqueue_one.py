@@ -27,8 +27,9 @@ async def measure(bench: Bench) -> list[Figure]:
         "seconds": count / PER_S,
         "runs": bench.runs + 1,
         "folder": str(place.folder),
+        "queue": bench.queue,
     }
-    with crew(place, types=["bench.stamp"], processes=1):
+    with crew(place, bench.queue, types=["bench.stamp"], processes=1):
         child = Child("load", python("-m", PROGRAM, json.dumps(arguments)), place.environment, place.folder)
         with running(child):
 

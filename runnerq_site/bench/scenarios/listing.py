@@ -11,12 +11,12 @@ from runnerq_site.bench.figures import Figure
 from runnerq_site.bench.scenario import Bench, Scenario
 
 PROGRAM = "runnerq_site.bench.loads.listing"
-TIMES = 20
+QUICK_TIMES, FULL_TIMES = 5, 20
 WORST = 8
 
 
 async def measure(bench: Bench) -> list[Figure]:
-    """Seed, warm up, ask for every page twenty times a run; the slowest page is the figure."""
+    """Seed, warm up, ask for every page several times a run; the slowest page is the figure."""
     worst = Figure("list_p95_ms", "list page p95, the slowest tab and filter", "ms", 100, at_least=False)
     middle = Figure("list_median_p95_ms", "list page p95, the middle one", "ms")
     count = bench.size(100_000, 1_000_000)
@@ -27,7 +27,7 @@ async def measure(bench: Bench) -> list[Figure]:
     async with await psycopg.AsyncConnection.connect(**place.database, autocommit=True) as connection:
         await seed(connection, count)
     bench.say(f"list: seeded and analysed in {time.monotonic() - began:.0f} s")
-    arguments = json.dumps({"times": TIMES, "runs": bench.runs + 1})
+    arguments = json.dumps({"times": FULL_TIMES if bench.full else QUICK_TIMES, "runs": bench.runs + 1})
     slowest: dict[str, float] = {}
     with running(Child("pages", python("-m", PROGRAM, arguments), place.environment, place.folder)) as child:
 

@@ -6,16 +6,14 @@ import time
 
 import psutil
 
-from queues.services.enqueue import enqueue_activities
 from queues.services.queues import ensure_queue
-from runnerq_site.bench.activities import QUEUE, noop
+from runnerq_site.bench.activities import noop
 from runnerq_site.bench.children import Child
 from runnerq_site.bench.crew import crew, settled
 from runnerq_site.bench.figures import BenchError, Figure
 from runnerq_site.bench.ledger import ENDS, account, ends
-from runnerq_site.bench.scenario import Bench, Scenario
+from runnerq_site.bench.scenario import CALL, Bench, Scenario
 
-CALL = 1_000
 PER_S = 500
 LOOK_S = 5.0
 MB = 1e6
@@ -26,13 +24,13 @@ async def measure(bench: Bench) -> list[Figure]:
     count = bench.size(10_000, 200_000)
     seconds = 600.0 if bench.full else 20.0
     bench.say(f"memory: {count:,} no-ops, then {PER_S}/s for {seconds:.0f} s; one run")
-    await ensure_queue(bench.b, QUEUE)
-    with crew(bench.place, types=["bench.noop"]) as found:
+    await ensure_queue(bench.b, bench.queue)
+    with crew(bench.place, bench.queue, types=["bench.noop"]) as found:
         assert found.workers
         assert found.keeper
-        since = await ends(bench.b.admin, bench.b.conf, QUEUE, ENDS)
+        since = await ends(bench.b.admin, bench.b.conf, bench.queue, ENDS)
         done = await _offer(bench, count, None, [])
-        await settled(bench.b, since, done, 60 + count / 200)
+        await settled(bench.b, bench.queue, since, done, 60 + count / 200)
         processes = {"worker": found.workers.tree()[1:], "supervisor": found.workers.tree()[:1]}
         processes["keeper"] = _own(found.keeper)
         figures = [*_held(processes, "worker", 140), *_held(processes, "keeper", 220)]
@@ -41,10 +39,12 @@ async def measure(bench: Bench) -> list[Figure]:
         looking = asyncio.create_task(_look(processes, looks))
         done += await _offer(bench, int(PER_S * seconds), PER_S, looks)
         looking.cancel()
-        await settled(bench.b, since, done, 60 + count / 200)
-    (await account(bench.b.conf, QUEUE, since, await ends(bench.b.admin, bench.b.conf, QUEUE, ENDS))).require(
-        done
-    )
+        await settled(bench.b, bench.queue, since, done, 60 + count / 200)
+    (
+        await account(
+            bench.b.conf, bench.queue, since, await ends(bench.b.admin, bench.b.conf, bench.queue, ENDS)
+        )
+    ).require(done)
     return [*figures, _growth(looks, "worker"), _growth(looks, "keeper")]
 
 
@@ -88,7 +88,7 @@ async def _offer(bench: Bench, count: int, per_s: float | None, looks: list[dict
         due = CALL if per_s is None else int((time.monotonic() - began) * per_s) - done
         some = min(due, count - done, CALL)
         if some > 0:
-            await enqueue_activities(bench.b, [noop.activity() for _ in range(some)])
+            await bench.enqueue(noop, some)
             done += some
         if per_s is not None:
             await asyncio.sleep(0.05)

@@ -1,7 +1,6 @@
 """The same no-ops in other task queues, side by side with ours in one run."""
 
 from queues.services.queues import ensure_queue
-from runnerq_site.bench.activities import QUEUE
 from runnerq_site.bench.crew import crew
 from runnerq_site.bench.figures import Figure, Void, shown
 from runnerq_site.bench.lag import Watch
@@ -29,7 +28,7 @@ async def compare(bench: Bench) -> list[Figure]:
         for name in systems
     }
     bench.say(f"peers: {count:,} no-ops queued first, 2 processes each, results off, order rotated")
-    await ensure_queue(bench.b, QUEUE)
+    await ensure_queue(bench.b, bench.queue)
     for number in range(bench.runs + 1):
         for name in systems[number % len(systems) :] + systems[: number % len(systems)]:
             await _once(bench, name, about, count, figures[name], counts=number > 0)
@@ -67,7 +66,7 @@ async def _once(
 
 
 async def _ours(bench: Bench, count: int) -> tuple[float, float]:
-    with crew(bench.place, types=["bench.noop"], nice_indexer=True), Watch(bench.place) as watch:
+    with crew(bench.place, bench.queue, types=["bench.noop"], nice_indexer=True), Watch(bench.place) as watch:
         ran = await run_once(bench, watch, count)
     return ran.enqueue_per_s, ran.run_per_s
 

@@ -3,16 +3,13 @@
 import time
 from typing import NamedTuple
 
-from queues.services.enqueue import enqueue_activities
 from queues.services.queues import ensure_queue
-from runnerq_site.bench.activities import QUEUE, noop
+from runnerq_site.bench.activities import noop
 from runnerq_site.bench.crew import caught_up, crew, loaded, pause, resume, settled
 from runnerq_site.bench.figures import Figure
 from runnerq_site.bench.lag import Watch
 from runnerq_site.bench.ledger import ENDS, account, ends
 from runnerq_site.bench.scenario import Bench, Scenario
-
-CALL = 1_000
 
 
 class Ran(NamedTuple):
@@ -33,9 +30,9 @@ async def measure(bench: Bench) -> list[Figure]:
     ]
     count = bench.size(10_000, 200_000)
     bench.say(f"run: {count:,} no-ops enqueued first, 2 worker processes, 1 keeper, indexer niced")
-    await ensure_queue(bench.b, QUEUE)
+    await ensure_queue(bench.b, bench.queue)
     with (
-        crew(bench.place, types=["bench.noop"], nice_indexer=True, concurrency=64),
+        crew(bench.place, bench.queue, types=["bench.noop"], nice_indexer=True, concurrency=64),
         Watch(bench.place) as watch,
     ):
 
@@ -49,21 +46,20 @@ async def measure(bench: Bench) -> list[Figure]:
 async def run_once(bench: Bench, watch: Watch, count: int) -> Ran:
     """Return how many a second were enqueued and run, how far behind the index ended and for how long (s)."""
     b = bench.b
-    await pause(b)
-    since = await ends(b.admin, b.conf, QUEUE, ENDS)
+    await pause(b, bench.queue)
+    since = await ends(b.admin, b.conf, bench.queue, ENDS)
     began = time.perf_counter()
-    for done in range(0, count, CALL):
-        await enqueue_activities(b, [noop.activity() for _ in range(min(CALL, count - done))])
+    await bench.enqueue(noop, count)
     enqueued_s = time.perf_counter() - began
-    await loaded(b, count)
-    await caught_up(b, watch)
-    await resume(b)
-    await settled(b, since, count, 60 + count / 200)
+    await loaded(b, bench.queue, count)
+    await caught_up(b, bench.queue, watch)
+    await resume(b, bench.queue)
+    await settled(b, bench.queue, since, count, 60 + count / 200)
     ended = time.monotonic()
-    await caught_up(b, watch)
+    await caught_up(b, bench.queue, watch)
     catch_up_s = time.monotonic() - ended
     # Read afterwards: counting costs processor time that the run itself should have.
-    found = await account(b.conf, QUEUE, since, await ends(b.admin, b.conf, QUEUE, ENDS))
+    found = await account(b.conf, bench.queue, since, await ends(b.admin, b.conf, bench.queue, ENDS))
     found.require(count)
     lag_s = watch.behind_ms(found.appended_ms, found.last_settle_ms) / 1000
     return Ran(count / enqueued_s, count / found.seconds, lag_s, catch_up_s)

@@ -2,16 +2,14 @@
 
 import contextlib
 
-from queues.services.enqueue import enqueue_activities
 from queues.services.queues import ensure_queue
-from runnerq_site.bench.activities import QUEUE, paced
+from runnerq_site.bench.activities import paced
 from runnerq_site.bench.crew import caught_up, crew, loaded, pause, resume, settled
 from runnerq_site.bench.figures import Figure, Void, percentile
 from runnerq_site.bench.lag import Watch
 from runnerq_site.bench.ledger import ENDS, account, ends
 from runnerq_site.bench.scenario import Bench, Scenario
 
-CALL = 1_000
 FIRST, STEP, LEAST = 5_000, 1_000, 1_000
 MOST_LAG_MS = 1_000
 KEPT = 0.95
@@ -29,9 +27,9 @@ async def measure(bench: Bench) -> list[Figure]:
     bench.say(
         f"run_indexed: {seconds:.0f} s at each rate, 2 worker processes, 1 keeper with the indexer in it"
     )
-    await ensure_queue(bench.b, QUEUE)
+    await ensure_queue(bench.b, bench.queue)
     with (
-        crew(bench.place, types=["bench.paced"], processes=PROCESSES, concurrency=SLOTS),
+        crew(bench.place, bench.queue, types=["bench.paced"], processes=PROCESSES, concurrency=SLOTS),
         Watch(bench.place) as watch,
     ):
 
@@ -72,17 +70,15 @@ class _Slower(Exception):
 async def _at(bench: Bench, watch: Watch, rate: int, count: int) -> list[float]:
     """Return the rate reached and the lag p99 (ms) of the settlements."""
     b = bench.b
-    await pause(b)
-    since = await ends(b.admin, b.conf, QUEUE, ENDS)
-    for done in range(0, count, CALL):
-        some = min(CALL, count - done)
-        await enqueue_activities(b, [paced.activity(rate / PROCESSES) for _ in range(some)])
-    await loaded(b, count)
-    await caught_up(b, watch)
-    await resume(b)
-    await settled(b, since, count, 60 + count / 200)
-    await caught_up(b, watch)
-    found = await account(b.conf, QUEUE, since, await ends(b.admin, b.conf, QUEUE, ENDS))
+    await pause(b, bench.queue)
+    since = await ends(b.admin, b.conf, bench.queue, ENDS)
+    await bench.enqueue(paced, count, rate / PROCESSES)
+    await loaded(b, bench.queue, count)
+    await caught_up(b, bench.queue, watch)
+    await resume(b, bench.queue)
+    await settled(b, bench.queue, since, count, 60 + count / 200)
+    await caught_up(b, bench.queue, watch)
+    found = await account(b.conf, bench.queue, since, await ends(b.admin, b.conf, bench.queue, ENDS))
     found.require(count)
     reached, lag_ms = count / found.seconds, percentile(watch.lags_ms(found.appended_ms), 0.99)
     bench.say(f"    at {rate:,}/s: {reached:,.0f}/s reached, index lag p99 {lag_ms:,.0f} ms")

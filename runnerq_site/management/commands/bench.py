@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
+        # Told to stop, it stops its children too, as on Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         if options["peers"]:
             _refuse(require_installed(options["peers"]))
         try:
@@ -97,7 +100,7 @@ class Command(BaseCommand):
         for scenario in _chosen(options):
             b = await Backbone.open(place.conf)
             bench = Bench(
-                place, b, self._say, runs=options["runs"] or (5 if options["full"] else 3),
+                place, b, f"bench-{scenario.name}", self._say, runs=options["runs"] or (5 if options["full"] else 3),
                 count=options["count"], full=options["full"], peers=options["peers"],
             )  # fmt: skip
             try:
