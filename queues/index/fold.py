@@ -6,13 +6,15 @@ The highest version decides the row. A late one fills its own timeline entry and
 from collections.abc import Mapping
 from typing import Final
 
-from queues.domain.codes import Moment, NameKind, StateCode
+from queues.domain.codes import Moment, StateCode
 from queues.index.gather import AttemptNote, Bad, Entry, Gathered, StageRecord
 from queues.index.marks import Dirty, Mark
 from queues.index.minutes import Minute, ends_attempt
 from queues.index.rows import Absence, Hint, Known, Row, always, epoch_ms, instant
-from queues.index.shown import First, Numbers, Start, activity_row, note_entry, payload, record_entry
+from queues.index.shown import ACTIVE, First, Numbers, Start, activity_row, note_entry, payload, record_entry
+from queues.index.text import args_preview
 
+WORDS: Final = {int(code): code.name.lower() for code in StateCode}
 NEVER: Final = Start(0, 0, None, None, 0)
 
 
@@ -68,18 +70,14 @@ class _Folding:
         self.entry = entry
         self.known = known
         self.absence = absence
-        self.claims: dict[int, AttemptNote] = {}
-        self.starts: dict[int, AttemptNote] = {}
+        self.claims = {note.fence: note for note in entry.notes if note.moment is Moment.CLAIMED}
+        self.starts = {note.fence: note for note in entry.notes if note.moment is Moment.STARTED}
 
     def run(self) -> None:
         entry = self.entry
-        self.batch.dirty.setdefault(entry.source.queue, {})
-        for note in entry.notes:
-            if note.moment is Moment.CLAIMED:
-                self.claims[note.fence] = note
-            elif note.moment is Moment.STARTED:
-                self.starts[note.fence] = note
-        gone = self._purged_version()
+        if entry.source.queue not in self.batch.dirty:
+            self.batch.dirty[entry.source.queue] = {}
+        gone = entry.purged if self.absence is None else max(entry.purged, self.absence.purged_version)
         kept = []
         before: StageRecord | None = None
         for record in entry.records:
@@ -97,10 +95,6 @@ class _Folding:
         else:
             self._write(kept, wait_ms if kept else None, gone)
 
-    def _purged_version(self) -> int:
-        before = self.absence.purged_version if self.absence else -1
-        return max(before, self.entry.purged)
-
     def _lives_again(self, record: StageRecord) -> bool:
         """Tell whether this is the first record of a new activity under an id that was purged."""
         old = self.absence or self.known
@@ -109,7 +103,7 @@ class _Folding:
         return record.source.id == old.first_source_id and record.offset > old.first_offset
 
     def _minute(self, record: StageRecord) -> Minute:
-        queue_id, type_id = record.source.queue_id, self.numbers.names[NameKind.TYPE, record.type]
+        queue_id, type_id = record.source.queue_id, self.numbers.types[record.type]
         key = (record.at_ms // 60_000, queue_id, type_id)
         minute = self.batch.minutes.get(key)
         if minute is None:
@@ -180,8 +174,8 @@ class _Folding:
                 return
         self.batch.transitions.append(note_entry(self.id, note, claim, start, self.numbers))
 
-    def _latest_start(self, gone: int) -> Start:
-        """Return the newest start told by this batch, an earlier one, or before there was a row."""
+    def _latest_start(self, gone: int, version: int) -> Start:
+        """Return the newest start told by this batch, or before it; one that ``version`` ends is of no interest."""
         latest = NEVER
         if self.known is not None:
             k = self.known
@@ -190,10 +184,10 @@ class _Folding:
             a = self.absence
             latest = Start(a.fence, a.attempt, a.started_at, a.worker_id, a.at)
         for note in self.entry.notes:
-            if note.fence <= gone:
+            if note.fence <= version or note.fence <= gone:
                 continue
             if note.moment is Moment.STARTED and note.fence > latest.fence:
-                worker_id = self.numbers.of(NameKind.WORKER, note.worker)
+                worker_id = self.numbers.workers[note.worker] if note.worker else None
                 latest = Start(
                     note.fence, note.attempt, instant(note.since_ms), worker_id, always(note.at_ms)
                 )
@@ -203,8 +197,9 @@ class _Folding:
 
     def _write(self, kept: list[StageRecord], wait_ms: int | None, gone: int) -> None:
         known = self.known
-        start = self._latest_start(gone)
-        if kept and (known is None or kept[-1].version > known.version):
+        shown = kept[-1].version if kept else -1
+        start = self._latest_start(gone, shown if known is None else max(shown, known.version))
+        if kept and (known is None or shown > known.version):
             self._replace(kept[-1], wait_ms, start)
         elif known is not None:
             self._hint(known, start)
@@ -226,28 +221,28 @@ class _Folding:
             return
         self.batch.hints.append(
             Hint(
-                self.id, start.fence, StateCode.ACTIVE, start.attempt, start.started_at, start.worker_id,
+                self.id, start.fence, ACTIVE, start.attempt, start.started_at, start.worker_id,
                 start.progress, start.at,
             )
         )  # fmt: skip
-        if known.state != StateCode.ACTIVE:
+        if known.state != ACTIVE:
             self._move(known.queue_id, known.type_id, known.state, -1)
-            self._move(known.queue_id, known.type_id, StateCode.ACTIVE, 1)
-        self._mark(StateCode.ACTIVE, known.version)
+            self._move(known.queue_id, known.type_id, ACTIVE, 1)
+        self._mark(ACTIVE, known.version)
 
     def _move(self, queue_id: int, type_id: int, state: int, by: int) -> None:
-        key = (queue_id, type_id, int(state))
+        key = (queue_id, type_id, state)
         self.batch.counts[key] = self.batch.counts.get(key, 0) + by
 
-    def _mark(self, state: StateCode, version: int) -> None:
-        self.batch.dirty[self.entry.source.queue][self.id] = Mark(state.name.lower(), version)
+    def _mark(self, state: int, version: int) -> None:
+        self.batch.dirty[self.entry.source.queue][self.id] = Mark(WORDS[state], version)
 
     def _first(self, record: StageRecord) -> First:
         if not record.version:
             return record.source.id, record.offset
         if record.first is not None:
-            key = (record.source.queue, record.first.code, record.source.partition)
-            return self.numbers.firsts[key], record.first.offset
+            key = (record.source.queue, record.first[0], record.source.partition)
+            return self.numbers.firsts[key], record.first[1]
         known = self.known
         return (known.first_source_id, known.first_offset) if known else (None, None)
 
@@ -255,17 +250,19 @@ class _Folding:
         """Put the row of ``record`` in place of what there was."""
         batch, known, numbers = self.batch, self.known, self.numbers
         running = start if start.fence > record.version else None
-        batch.rows.append(activity_row(self.id, record, self._first(record), wait_ms, running, numbers))
+        assert record.body is not None
+        preview = args_preview(record.body)
+        first = self._first(record)
+        batch.rows.append(activity_row(self.id, record, first, wait_ms, running, preview, numbers))
         if known is not None:
             batch.replaced.append(known)
             self._move(known.queue_id, known.type_id, known.state, -1)
         elif self.absence is not None:
             batch.found.append(self.id)
-        state = record.state if running is None else StateCode.ACTIVE
-        self._move(record.source.queue_id, numbers.names[NameKind.TYPE, record.type], state, 1)
-        assert record.body is not None
+        state = record.state if running is None else ACTIVE
+        self._move(record.source.queue_id, numbers.types[record.type], state, 1)
         if known is None or record.body.errors:
-            found = payload(self.id, record, numbers.payload_bytes)
+            found = payload(self.id, record, preview, numbers.payload_bytes)
             if found is not None:
                 batch.payloads.append(found)
         self._mark(state, record.version)
@@ -291,7 +288,6 @@ class _Folding:
         if known is not None:
             self.batch.replaced.append(known)
             self._move(known.queue_id, known.type_id, known.state, -1)
-        self._mark(StateCode.DEAD, version)
         self.batch.dirty[self.entry.source.queue][self.id] = Mark("purged", version)
 
     def _now(self) -> int:

@@ -1,10 +1,10 @@
 """Records of the log, read as far as the index needs them, gathered by activity."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from queues.domain.codes import STATE_CODES, Moment, NameKind, StateCode, TopicCode
+from queues.domain.codes import STATE_CODES, Moment, StateCode, TopicCode
 from queues.domain.errors import MalformedRecord, UnknownSchemaVersion
 from queues.domain.events import PREFIX, EventType
 from queues.domain.record import SCHEMA_VERSION
@@ -14,18 +14,24 @@ from queues.log.inbox import RawMessage
 
 HEAD_BYTES: Final = 512
 MOST_ID_CHARS: Final = 512
-_STATES: Final = {state.value.encode(): code for state, code in STATE_CODES.items()}
+MOST_TYPES: Final = 10_000
+_STATES: Final = {state.value.encode(): int(code) for state, code in STATE_CODES.items()}
 _MOMENTS: Final = {
     PREFIX + EventType.STARTED: Moment.STARTED,
     PREFIX + EventType.PROGRESS: Moment.PROGRESS,
     PREFIX + EventType.LOG: Moment.LOG,
 }
 _BANDS: Final = {
-    "n": TopicCode.PENDING,
-    "c": TopicCode.PENDING_CRITICAL,
-    "h": TopicCode.PENDING_HIGH,
-    "l": TopicCode.PENDING_LOW,
+    b"n": int(TopicCode.PENDING),
+    b"c": int(TopicCode.PENDING_CRITICAL),
+    b"h": int(TopicCode.PENDING_HIGH),
+    b"l": int(TopicCode.PENDING_LOW),
 }
+# Plain numbers: an enum's member is hashed by a Python function.
+_DLQ: Final = int(TopicCode.DLQ)
+_DISCARDED: Final = int(StateCode.DISCARDED)
+_DEAD: Final = int(StateCode.DEAD)
+_types: dict[bytes, str] = {}
 
 
 class SourceRef(NamedTuple):
@@ -34,15 +40,18 @@ class SourceRef(NamedTuple):
     id: int
     queue: str
     queue_id: int
-    code: TopicCode
+    code: int
     partition: int
+    stage: bool
 
 
-class First(NamedTuple):
-    """Where an activity's first record lies."""
+def source_ref(number: int, queue: str, queue_id: int, code: int, partition: int) -> SourceRef:
+    """Return the reference; that its records are whole activities is told once, here."""
+    return SourceRef(number, queue, queue_id, code, partition, code <= TopicCode.DLQ)
 
-    code: TopicCode
-    offset: int
+
+type First = tuple[int, int]
+"""Topic code and offset of an activity's first record."""
 
 
 class StageRecord:
@@ -51,19 +60,26 @@ class StageRecord:
     __slots__ = ("at_ms", "body", "due_ms", "first", "offset", "source", "state", "type", "value", "version")
 
     def __init__(
-        self, version: int, source: SourceRef, message: RawMessage, headers: dict[str, bytes]
+        self,
+        version: int,
+        source: SourceRef,
+        offset: int,
+        at_ms: int,
+        headers: dict[str, bytes],
+        value: bytes,
     ) -> None:
+        if headers["e"] != b"1":
+            _require_schema(headers)
         self.version = version
         self.source = source
-        self.offset = message.offset
-        self.at_ms = message.timestamp_ms
+        self.offset = offset
+        self.at_ms = at_ms
         state = _STATES[headers["s"]]
-        dead = source.code is TopicCode.DLQ and state is StateCode.DISCARDED
-        self.state = StateCode.DEAD if dead else state
-        self.type = clean(headers["t"].decode())[:255]
+        self.state = _DEAD if state == _DISCARDED and source.code == _DLQ else state
+        self.type = _type(headers["t"])
         self.due_ms = int(headers["d"]) if "d" in headers else 0
         self.first = _first(headers.get("a"))
-        self.value = message.value or b""
+        self.value = value
         self.body: Body | None = None
 
 
@@ -110,12 +126,14 @@ class Bad(NamedTuple):
 
 @dataclass(slots=True)
 class Gathered:
-    """A batch by activity; ``names`` and ``firsts`` are what must have a number before it can be written."""
+    """A batch by activity; its names and ``firsts`` must have numbers before it is written."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     bad: list[Bad] = field(default_factory=list)
-    names: set[tuple[NameKind, str]] = field(default_factory=set)
-    firsts: set[tuple[str, TopicCode, int]] = field(default_factory=set)
+    types: set[str] = field(default_factory=set)
+    workers: set[str] = field(default_factory=set)
+    errors: set[str] = field(default_factory=set)
+    firsts: set[tuple[str, int, int]] = field(default_factory=set)
     ends: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Source id → (offset that comes next, time of the last record or 0)."""
     log_ends: dict[int, int] = field(default_factory=dict)
@@ -130,83 +148,83 @@ def gather(messages: Iterable[RawMessage], sources: Mapping[tuple[str, int], Sou
         UnknownSchemaVersion: a newer release wrote one of them: nothing may be passed over.
     """
     found = Gathered()
+    entries = found.entries
+    source: SourceRef | None = None
+    place: tuple[str, int] = ("", -1)
     for message in messages:
-        source = sources[message.topic, message.partition]
-        found.ends[source.id] = (message.offset + 1, message.timestamp_ms)
+        if source is None or place != message[:2]:
+            place = message[:2]
+            source = sources[place]
+        found.ends[source.id] = message[2:4]
         found.records += 1
         try:
-            _take(found.entries, source, message)
-        except UnknownSchemaVersion:
-            raise
+            _take(entries, source, message)
+        except UnknownSchemaVersion as exc:
+            place_text = f"{message.topic}[{message.partition}]@{message.offset}"
+            raise UnknownSchemaVersion(f"{place_text}: {exc}") from exc
         except (MalformedRecord, KeyError, ValueError, *UNREADABLE) as exc:
             found.bad.append(
                 _bad(source, message.offset, message.timestamp_ms, exc, message.key, message.value)
             )
-    for entry in found.entries.values():
+    found.ends = {source_id: (offset + 1, at_ms) for source_id, (offset, at_ms) in found.ends.items()}
+    for entry in entries.values():
         _decode(found, entry)
     return found
 
 
 def _take(entries: dict[str, Entry], source: SourceRef, message: RawMessage) -> None:
-    key = message.key
+    _, _, offset, at_ms, key, value, headers = message
     if key is None:
         raise MalformedRecord("no key")
-    code = source.code
-    if code <= TopicCode.DLQ:
-        activity_id, _, version = key.decode().rpartition(":")
-        _require_id(activity_id)
-        if message.value is None:
-            _take_null(entries, source, message, activity_id, int(version))
+    if source.stage:
+        activity_id, _, text = key.decode().rpartition(":")
+        version = int(text)
+        if not 0 <= version < 2**62:
+            raise MalformedRecord(f"version {version}")
+        if value is None:
+            if ("s", b"purged") in (headers or ()):
+                entry = _entry(entries, activity_id, source)
+                entry.purged, entry.purged_ms = max(entry.purged, version), max(entry.purged_ms, at_ms)
             return
-        headers = dict(message.headers or ())
-        if headers["e"] != b"1":
-            _require_schema(headers["e"], activity_id)
-        record = StageRecord(int(version), source, message, headers)
-        if not 0 <= record.version < 2**62:
-            raise MalformedRecord(f"version {record.version}")
+        record = StageRecord(version, source, offset, at_ms, dict(headers or ()), value)
         _entry(entries, activity_id, source).records.append(record)
-    elif message.value is not None and code is not TopicCode.STATE:
-        activity_id = key.decode()
-        _require_id(activity_id)
-        note = _claim(source, message) if code is TopicCode.PROCESSING else _note(source, message)
+    elif value is not None:
+        note = _READ_NOTE[source.code](source, message)
         if note is not None:
-            _entry(entries, activity_id, source).notes.append(note)
-
-
-def _take_null(
-    entries: dict[str, Entry], source: SourceRef, message: RawMessage, activity_id: str, version: int
-) -> None:
-    if ("s", b"purged") in (message.headers or ()):
-        entry = _entry(entries, activity_id, source)
-        entry.purged = max(entry.purged, version)
-        entry.purged_ms = max(entry.purged_ms, message.timestamp_ms)
+            _entry(entries, key.decode(), source).notes.append(note)
 
 
 def _entry(entries: dict[str, Entry], activity_id: str, source: SourceRef) -> Entry:
     entry = entries.get(activity_id)
     if entry is None:
+        if not activity_id or len(activity_id) > MOST_ID_CHARS or "\x00" in activity_id:
+            raise MalformedRecord("the key names no activity")
         entry = entries[activity_id] = Entry(source)
     return entry
 
 
-def _require_id(activity_id: str) -> None:
-    if not activity_id or len(activity_id) > MOST_ID_CHARS or "\x00" in activity_id:
-        raise MalformedRecord("the key names no activity")
-
-
-def _require_schema(found: bytes, activity_id: str) -> None:
-    if int(found) != SCHEMA_VERSION:
+def _require_schema(headers: Mapping[str, bytes]) -> None:
+    found = int(headers["e"])
+    if found != SCHEMA_VERSION:
         raise UnknownSchemaVersion(
-            f"record of activity {activity_id} has schema version {int(found)}, this release reads"
-            f" {SCHEMA_VERSION}: upgrade this process"
+            f"the record has schema version {found}, this release reads {SCHEMA_VERSION}: upgrade this process"
         )
+
+
+def _type(name: bytes) -> str:
+    found = _types.get(name)
+    if found is None:
+        if len(_types) > MOST_TYPES:
+            _types.clear()
+        found = _types[name] = clean(name.decode())[:255]
+    return found
 
 
 def _first(address: bytes | None) -> First | None:
     if not address:
         return None
-    band, _, offset = address.decode().partition(":")
-    return First(_BANDS[band], int(offset))
+    band, _, offset = address.partition(b":")
+    return _BANDS[band], int(offset)
 
 
 def _claim(source: SourceRef, message: RawMessage) -> AttemptNote:
@@ -218,7 +236,11 @@ def _claim(source: SourceRef, message: RawMessage) -> AttemptNote:
 
 
 def _note(source: SourceRef, message: RawMessage) -> AttemptNote | None:
-    n = note_decoder.decode(message.value or b"")
+    value = message.value or b""
+    # Most events repeat what a record of a stage tells: a look is cheaper than reading them.
+    if _STARTED not in value and _PROGRESS not in value and _LOG not in value:
+        return None
+    n = note_decoder.decode(value)
     moment = _MOMENTS.get(n.type)
     if moment is None:
         return None
@@ -227,6 +249,18 @@ def _note(source: SourceRef, message: RawMessage) -> AttemptNote | None:
         moment, source, message.offset, message.timestamp_ms, d.fence, d.attempt, clean(d.worker)[:255],
         int(n.time.timestamp() * 1000), d.progress, d.message, d.level, d.lines,
     )  # fmt: skip
+
+
+def _nothing(_source: SourceRef, _message: RawMessage) -> None:
+    """Pass over what durable execution remembers: no page shows it."""
+
+
+_STARTED, _PROGRESS, _LOG = (f'{kind}"'.encode() for kind in _MOMENTS)
+_READ_NOTE: Final[dict[int, Callable[[SourceRef, RawMessage], AttemptNote | None]]] = {
+    int(TopicCode.PROCESSING): _claim,
+    int(TopicCode.EVENTS): _note,
+    int(TopicCode.STATE): _nothing,
+}
 
 
 def _decode(found: Gathered, entry: Entry) -> None:
@@ -248,22 +282,21 @@ def _decode(found: Gathered, entry: Entry) -> None:
     entry.records = kept
     for note in entry.notes:
         if note.worker:
-            found.names.add((NameKind.WORKER, note.worker))
+            found.workers.add(note.worker)
 
 
 def _note_names(found: Gathered, record: StageRecord, body: Body) -> None:
-    names = found.names
-    names.add((NameKind.TYPE, record.type))
+    found.types.add(record.type)
     if body.worker:
         body.worker = clean(body.worker)[:255]
-        names.add((NameKind.WORKER, body.worker))
+        found.workers.add(body.worker)
     if body.errors:
         last = body.errors[-1]
         last.type = clean(last.type)[:255]
-        names.add((NameKind.ERROR, last.type))
+        found.errors.add(last.type)
     if record.first is not None:
         source = record.source
-        found.firsts.add((source.queue, record.first.code, source.partition))
+        found.firsts.add((source.queue, record.first[0], source.partition))
 
 
 def _bad(

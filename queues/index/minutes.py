@@ -28,7 +28,9 @@ NOT_ATTEMPTED: Final = frozenset(
     }
 )
 """Reasons of records whose body may still tell of an older attempt."""
-_RETRIED: Final = frozenset({StateCode.RETRYABLE, StateCode.AVAILABLE, StateCode.SCHEDULED})
+_RETRIED: Final = frozenset(map(int, (StateCode.RETRYABLE, StateCode.AVAILABLE, StateCode.SCHEDULED)))
+_ACTIVE, _COMPLETED = int(StateCode.ACTIVE), int(StateCode.COMPLETED)
+_DEAD, _DISCARDED, _CANCELLED = int(StateCode.DEAD), int(StateCode.DISCARDED), int(StateCode.CANCELLED)
 
 
 class Minute:
@@ -61,13 +63,13 @@ class Minute:
             if body.reason in FAILED:
                 self.failed += 1
                 self.retried += state in _RETRIED
-        if state is StateCode.COMPLETED:
+        if state == _COMPLETED:
             self.completed += 1
-        elif state is StateCode.DEAD:
+        elif state == _DEAD:
             self.dead += 1
-        elif state is StateCode.DISCARDED:
+        elif state == _DISCARDED:
             self.discarded += 1
-        elif state is StateCode.CANCELLED:
+        elif state == _CANCELLED:
             self.cancelled += 1
 
 
@@ -75,8 +77,5 @@ def ends_attempt(record: StageRecord) -> bool:
     """Tell whether the record is the end of an attempt, rather than a decision about what waits."""
     body = record.body
     return (
-        body is not None
-        and body.fence > 0
-        and body.reason not in NOT_ATTEMPTED
-        and record.state is not StateCode.ACTIVE
+        body is not None and body.fence > 0 and body.reason not in NOT_ATTEMPTED and record.state != _ACTIVE
     )

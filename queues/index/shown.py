@@ -5,29 +5,30 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from queues.domain.codes import Moment, NameKind, StateCode, TopicCode
+from queues.domain.codes import Moment, StateCode
 from queues.domain.states import TERMINAL
 from queues.index.body import Body
 from queues.index.gather import AttemptNote, StageRecord
 from queues.index.minutes import FAILED, ends_attempt
 from queues.index.rows import Row, always, instant
-from queues.index.text import MESSAGE_CHARS, args_preview, clipped, document, raw_preview, search_text
+from queues.index.text import MESSAGE_CHARS, clipped, document, raw_preview, search_text
 
 TEXT_CHARS: Final = 1_000
-ENDED: Final = frozenset(StateCode[state.name] for state in TERMINAL) | {StateCode.DEAD}
+ENDED: Final = frozenset(int(StateCode[state.name]) for state in TERMINAL) | {int(StateCode.DEAD)}
+ACTIVE: Final = int(StateCode.ACTIVE)
+COMPLETED: Final = int(StateCode.COMPLETED)
+_RECORD: Final = int(Moment.RECORD)
 _encode: Final = msgspec.json.Encoder().encode
 
 
 class Numbers(NamedTuple):
     """The numbers of what a batch names, all of them present."""
 
-    names: Mapping[tuple[NameKind, str], int]
-    firsts: Mapping[tuple[str, TopicCode, int], int]
+    types: Mapping[str, int]
+    workers: Mapping[str, int]
+    errors: Mapping[str, int]
+    firsts: Mapping[tuple[str, int, int], int]
     payload_bytes: int
-
-    def of(self, kind: NameKind, name: str) -> int | None:
-        """Return the number of a name; None for no name."""
-        return self.names[kind, name] if name else None
 
 
 class Start(NamedTuple):
@@ -50,6 +51,7 @@ def activity_row(
     first: First,
     wait_ms: int | None,
     running: Start | None,
+    preview: str | None,
     numbers: Numbers,
 ) -> Row:
     """Return the row of ``record``, in the order of ``rows.ACTIVITY``; ``running``: a start newer than it."""
@@ -57,26 +59,27 @@ def activity_row(
     ended = ends_attempt(record)
     error = b.errors[-1] if b.errors else None
     if running is None:
-        worker_id = numbers.of(NameKind.WORKER, b.worker)
+        worker_id = numbers.workers[b.worker] if b.worker else None
         fence = b.fence if ended else 0
         running = Start(fence, b.attempt, instant(b.started_ms), worker_id, always(record.at_ms))
         state = record.state
     else:
-        state = StateCode.ACTIVE
+        state = ACTIVE
     return (
         record.version, running.fence, always(b.created_ms), running.at, instant(b.due_ms), instant(b.expires_ms),
         running.started_at, instant(b.ended_ms) if record.state in ENDED else None, wait_ms,
         max(b.ended_ms - b.started_ms, 0) if ended and b.started_ms else None,
         record.offset, first[1], running.progress, record.source.id, first[0], record.source.queue_id,
-        numbers.names[NameKind.TYPE, record.type], running.worker_id,
-        numbers.names[NameKind.ERROR, error.type] if error else None,
+        numbers.types[record.type], running.worker_id,
+        numbers.errors[error.type] if error else None,
         running.attempt, b.max_attempts, b.generation, b.members, state, b.priority, activity_id,
-        clipped(error.message, MESSAGE_CHARS) if error else None, clipped(b.reason, TEXT_CHARS),
-        clipped(b.note, TEXT_CHARS), clipped(b.actor, TEXT_CHARS), clipped(b.key, TEXT_CHARS),
+        clipped(error.message, MESSAGE_CHARS) if error else None, _text(b.reason) if b.reason else None,
+        _text(b.note) if b.note else None, _text(b.actor) if b.actor else None, _text(b.key) if b.key else None,
         clipped(b.unique.key, TEXT_CHARS) if b.unique else None,
-        [clipped(tag, TEXT_CHARS) for tag in b.tags] or None,
-        clipped(b.parent, TEXT_CHARS), clipped(b.root, TEXT_CHARS), clipped(b.workflow, TEXT_CHARS),
-        args_preview(b), _result_preview(b) if record.state is StateCode.COMPLETED else None,
+        [clipped(tag, TEXT_CHARS) for tag in b.tags] if b.tags else None,
+        _text(b.parent) if b.parent else None, _text(b.root) if b.root else None,
+        _text(b.workflow) if b.workflow else None,
+        preview, _result_preview(b) if record.state == COMPLETED else None,
     )  # fmt: skip
 
 
@@ -95,9 +98,10 @@ def record_entry(
         instant(b.claimed_ms) if ended else None, instant(b.started_ms) if ended else None, instant(b.due_ms),
         claim and claim.offset, start and start.offset,
         record.source.id, claim and claim.source.id, start and start.source.id,
-        numbers.of(NameKind.WORKER, b.worker) if ended else None,
-        b.attempt, b.generation, Moment.RECORD, record.state, activity_id, clipped(b.reason, TEXT_CHARS),
-        clipped(b.note, TEXT_CHARS), clipped(b.actor, TEXT_CHARS), _detail(record, b, numbers.payload_bytes),
+        numbers.workers[b.worker] if ended and b.worker else None,
+        b.attempt, b.generation, _RECORD, record.state, activity_id, _text(b.reason) if b.reason else None,
+        _text(b.note) if b.note else None, _text(b.actor) if b.actor else None,
+        _detail(record, b, numbers.payload_bytes),
     )  # fmt: skip
 
 
@@ -120,19 +124,23 @@ def note_entry(
         claim and instant(claim.since_ms), start and instant(start.since_ms), None,
         claim and claim.offset, start and start.offset,
         note.source.id, claim and claim.source.id, start and start.source.id,
-        numbers.of(NameKind.WORKER, note.worker),
-        note.attempt, 0, note.moment, StateCode.ACTIVE, activity_id, None, None, None, detail,
+        numbers.workers[note.worker] if note.worker else None,
+        note.attempt, 0, note.moment, ACTIVE, activity_id, None, None, None, detail,
     )  # fmt: skip
 
 
 def payload(
-    activity_id: str, record: StageRecord, payload_bytes: int
+    activity_id: str, record: StageRecord, preview: str | None, payload_bytes: int
 ) -> tuple[str, str | None, str | None] | None:
     """Return what the activity is found by: its document and its text; None when there is neither."""
     b = _body(record)
-    search = search_text(args_preview(b), b)
+    search = search_text(preview, b)
     found = document(b, payload_bytes)
     return None if found is None and search is None else (activity_id, found, search)
+
+
+def _text(text: str) -> str | None:
+    return clipped(text, TEXT_CHARS)
 
 
 def _body(record: StageRecord) -> Body:
@@ -141,7 +149,7 @@ def _body(record: StageRecord) -> Body:
 
 
 def _detail(record: StageRecord, b: Body, most_bytes: int) -> str | None:
-    if record.state is StateCode.COMPLETED:
+    if record.state == COMPLETED:
         result = bytes(b.result)
         if result == b"null":
             return None

@@ -85,8 +85,7 @@ class IndexStore:
         """
         with translated():
             connection = await self._open()
-            await self.dictionary.ensure_names(connection, gathered.names)
-            await self.dictionary.ensure_firsts(connection, gathered.firsts)
+            await self.dictionary.ensure(connection, gathered)
             for attempt in range(1, ATTEMPTS + 1):
                 try:
                     return await self._write(connection, gathered, careful=attempt > 1)
@@ -149,7 +148,8 @@ class IndexStore:
         if missing:
             await cursor.execute(statements.ABSENT, [_array(missing)])
             absent = {row[0]: Absence._make(row) for row in await cursor.fetchall()}
-        numbers = Numbers(self.dictionary.names, self.dictionary.firsts, self._conf.payload_index_bytes)
+        d = self.dictionary
+        numbers = Numbers(d.types, d.workers, d.errors, d.firsts, self._conf.payload_index_bytes)
         return fold(gathered, known, absent, numbers)
 
     async def _move(self, connection: AsyncConnection[Any], gathered: Gathered) -> None:

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queues.domain.activity import Activity
-from queues.domain.codes import Moment, NameKind, StateCode, TopicCode
+from queues.domain.codes import Moment, StateCode, TopicCode
 from queues.domain.errors import UnknownSchemaVersion
 from queues.domain.ids import new_id
 from queues.domain.record import Kind
 from queues.domain.states import State
 from queues.index.body import Body
 from queues.index.fold import Batch, fold
-from queues.index.gather import Gathered, SourceRef, gather
+from queues.index.gather import Gathered, gather, source_ref
 from queues.index.rows import ACTIVITY, TRANSITION, Absence, Known
 from queues.index.shown import Numbers
 from queues.log.inbox import RawMessage
@@ -29,7 +29,7 @@ CODES = {
     "dlq": TopicCode.DLQ, "processing": TopicCode.PROCESSING, "events": TopicCode.EVENTS,
 }  # fmt: skip
 SOURCES = {
-    (f"{PREFIX}-q-{kind}", 0): SourceRef(number, "q", 1, code, 0)
+    (f"{PREFIX}-q-{kind}", 0): source_ref(number, "q", 1, code, 0)
     for number, (kind, code) in enumerate(CODES.items(), 1)
 }
 _COLUMNS = [name.strip('"') for name, _ in ACTIVITY]
@@ -54,6 +54,8 @@ class Tables:
         self.counts: dict[StateCode, int] = {}
         self.sums: dict[str, int] = {}
         self.numbers = Numbers(
+            Numbering(),
+            Numbering(),
             Numbering(),
             {("q", code, 0): SOURCES[f"{PREFIX}-q-{kind}", 0].id for kind, code in CODES.items()},
             16_384,
@@ -286,6 +288,6 @@ def test_the_body_of_the_index_has_the_defaults_of_an_activity():
 def test_names_and_first_places_are_all_asked_for_before_the_fold():
     log, _ = one("dead")
     gathered: Gathered = gather(log.messages, SOURCES)
-    assert gathered.names == {(NameKind.TYPE, "a"), (NameKind.WORKER, "w1"), (NameKind.ERROR, "ValueError")}
+    assert (gathered.types, gathered.workers, gathered.errors) == ({"a"}, {"w1"}, {"ValueError"})
     assert gathered.firsts == {("q", TopicCode.PENDING, 0)}
     assert Kind.PENDING.value in {topic.rpartition("-")[2] for topic, _ in SOURCES}
