@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
@@ -62,7 +62,10 @@ class LogAdmin(AdminSession):
         )
         if not cluster.ready(wanted):
             await self._until_ready(wanted)
-        return not present and made == len(wanted)
+        # Made by another since we looked, perhaps not by one of ours.
+        others = [name for name in missing if name not in made]
+        await self._require_settings({name: topic_settings(self.conf, wanted[name]) for name in others})
+        return not present and not others
 
     async def create_control_topic(self) -> None:
         """Make the control topic exist and be writable. Idempotent; raises as ``create_queue_topics``."""
@@ -75,8 +78,8 @@ class LogAdmin(AdminSession):
             await self._create([Change(Action.CREATE, name, 1, settings)])
         await self._until_ready([name])
 
-    async def apply(self, changes: Iterable[Change]) -> None:
-        """Carry out what ``plan.changes_for`` returned, in its order.
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Carry out what ``plan.changes_for`` returned, in its order; return when the brokers show it.
 
         Raises:
             Misconfigured: the brokers deny or refuse a change; those before it are done.
@@ -90,7 +93,7 @@ class LogAdmin(AdminSession):
                     await self._grow(change)
                 case Action.ALTER:
                     await self._alter(change)
-        self.forget()
+        await self._until(lambda: self._applied(changes), "the brokers do not show the changes")
 
     async def settings_of(self, topics: Collection[str]) -> dict[str, dict[str, str]]:
         """Return the effective settings of each topic.
@@ -134,9 +137,10 @@ class LogAdmin(AdminSession):
             (tp.topic, tp.partition): tp.offset for tp in answers[group].topic_partitions if tp.offset >= 0
         }
 
-    async def _create(self, changes: Collection[Change], *, asked_for: bool = False) -> int:
+    async def _create(self, changes: Collection[Change], *, asked_for: bool = False) -> set[str]:
+        """Make the topics; return which of them did not exist."""
         if not changes:
-            return 0
+            return set()
         if not (self.conf.create_topics or asked_for):
             names = ", ".join(change.topic for change in changes)
             raise Misconfigured(f"topics are missing and CREATE_TOPICS is off: {names}: {APPLY_HINT}")
@@ -155,7 +159,18 @@ class LogAdmin(AdminSession):
         for name, answer in answers.items():
             if isinstance(answer, BaseException) and not _exists(answer):
                 raise self._not_created(name, answer) from answer
-        return sum(not isinstance(answer, BaseException) for answer in answers.values())
+        return {name for name, answer in answers.items() if not isinstance(answer, BaseException)}
+
+    async def _applied(self, changes: Sequence[Change]) -> bool:
+        cluster = await self.cluster(0)
+        if not cluster.ready([change.topic for change in changes]):
+            return False
+        found = await self.settings_of([change.topic for change in changes])
+        return not any(
+            drifts(found[change.topic], change.settings)
+            or cluster.topics[change.topic].partitions < change.partitions
+            for change in changes
+        )
 
     async def _grow(self, change: Change) -> None:
         more = [NewPartitions(change.topic, change.partitions)]
@@ -195,12 +210,16 @@ class LogAdmin(AdminSession):
             raise Misconfigured(f"{'; '.join(wrong)}: {APPLY_HINT}")
 
     async def _until_ready(self, names: Collection[str]) -> None:
+        async def ready() -> bool:
+            return (await self.cluster(0)).ready(names)
+
+        await self._until(ready, f"topics without a leader: {', '.join(names)}")
+
+    async def _until(self, condition: Callable[[], Awaitable[bool]], else_: str) -> None:
         deadline = time.monotonic() + self.timeout_s
-        while not (await self.cluster(0)).ready(names):
+        while not await condition():
             if time.monotonic() > deadline:
-                raise LogUnavailable(
-                    f"topics without a leader after {self.timeout_s:.0f} s: {', '.join(names)}"
-                )
+                raise LogUnavailable(f"after {self.timeout_s:.0f} s: {else_}")
             await asyncio.sleep(PAUSE_S)
 
     async def _offsets(self, partitions: Collection[Partition], spec: OffsetSpec) -> dict[Partition, int]:

@@ -54,10 +54,6 @@ class AdminSession:
             self._asking = asyncio.create_task(self._ask())
         return await asyncio.shield(self._asking)
 
-    def forget(self) -> None:
-        """Look at the cluster anew when next asked."""
-        self._cluster = None
-
     async def settled(self, ask: Callable[[], Mapping[Any, Future[Any]]]) -> dict[Any, Any]:
         """Return the answers, asked again while leaders or coordinators are on the move.
 

@@ -107,6 +107,7 @@ async def test_a_topic_that_would_lose_records_is_refused_with_the_command_that_
     conf: Conf, admin: LogAdmin, kind: Kind, settings: dict[str, str], says: str
 ):
     make_topic(conf, topic_name(conf, "q", kind), **settings)
+    await reached(lambda: admin.partitions(topic_name(conf, "q", kind)))
     with pytest.raises(Misconfigured, match=says) as refused:
         await admin.create_queue_topics("q")
     assert "manage.py topics --apply" in str(refused.value)
