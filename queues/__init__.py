@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Retry,
         Snooze,
     )
+    from queues.engine.groups import enqueue_group, enqueue_group_sync
     from queues.engine.handle import Handle
     from queues.engine.handler import Call, Handler
     from queues.engine.registry import activity, registry
@@ -58,6 +59,7 @@ _WHERE = {
         "Retry",
         "Snooze",
     ),
+    "queues.engine.groups": ("enqueue_group", "enqueue_group_sync"),
     "queues.engine.handle": ("Handle",),
     "queues.engine.handler": ("Call", "Handler"),
     "queues.engine.registry": ("activity", "registry"),
@@ -93,6 +95,8 @@ __all__ = [
     "UnknownType",
     "activity",
     "current",
+    "enqueue_group",
+    "enqueue_group_sync",
     "registry",
 ]
 

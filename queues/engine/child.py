@@ -37,9 +37,7 @@ def main(fd: int) -> None:
     """Serve one parent until it hangs up."""
     import django  # noqa: PLC0415 -- the first thing this process does
 
-    # A Ctrl-C goes to the whole group; it is the parent's to say what becomes of a running attempt.
-    signal.signal(signal.SIGINT, _ignore)
-    signal.signal(signal.SIGTERM, _ignore)
+    wire.leave_to_parent(signal.SIGINT, signal.SIGTERM)
     channel = wire.Channel(fd)
     django.setup()
     registry.discover()
@@ -60,10 +58,6 @@ def main(fd: int) -> None:
         refresh_connections()
         channel.send(wire.Done(copy_context().run(_run, job, listener)))
         refresh_connections()
-
-
-def _ignore(_signal: int, _frame: object) -> None:
-    """Do nothing; unlike SIG_IGN this is not inherited by what a handler starts."""
 
 
 def _run(job: wire.Job, listener: Relay) -> Outcome:

@@ -1,6 +1,7 @@
 """One worker process as its supervisor knows it: its end of the line, its leases, what it has done."""
 
 import asyncio
+import secrets
 import signal
 import subprocess
 import time
@@ -55,7 +56,8 @@ class Member:
     async def start(cls, name: str, setup: wire.Setup) -> "Member":
         """Return a process that has been told what to do; ``ready`` is set once it does it."""
         process, ours = wire.spawn(MODULE)
-        setup.worker = name.format(pid=process.pid)
+        # A process id comes back one day; the tail keeps two workers apart for good.
+        setup.worker = f"{name}:{process.pid}:{secrets.token_hex(2)}"
         member = cls(process, await wire.Link.open(ours), setup)
         member._link.send(setup)
         return member

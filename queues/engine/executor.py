@@ -9,6 +9,8 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, Final
 
+import msgspec
+
 from queues.domain.outcomes import Ending, Outcome, released
 from queues.engine import endings
 from queues.engine.arguments import InvalidArguments
@@ -237,6 +239,9 @@ class Executor:
             attempt.timer.cancel()
         self.notes.flush(attempt)
         self.attempts.pop(attempt.key, None)
+        if outcome is not None and outcome.failure is not None:
+            failure = msgspec.structs.replace(outcome.failure, worker=attempt.lease.worker)
+            outcome = msgspec.structs.replace(outcome, failure=failure)
         self._settle(attempt, outcome)
         if attempt.started_ms:
             seconds = max(now_ms() - attempt.started_ms, 0) / 1000

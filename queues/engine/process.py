@@ -52,8 +52,7 @@ def main(fd: int) -> None:
     """Be a worker process until told to go, or until the parent is gone."""
     import django  # noqa: PLC0415 -- the first thing this process does
 
-    # A Ctrl-C reaches the whole group; the parent decides what it means.
-    signal.signal(signal.SIGINT, _ignore)
+    wire.leave_to_parent(signal.SIGINT)
     channel = wire.Channel(fd)
     setup = channel.receive()
     if setup is None:
@@ -66,10 +65,6 @@ def main(fd: int) -> None:
     sys.stdout.flush()
     # Neither threads nor tasks of handlers that never end may hold the process up.
     os._exit(0)
-
-
-def _ignore(_signal: int, _frame: object) -> None:
-    """Do nothing; unlike SIG_IGN this is not inherited by what a handler starts."""
 
 
 async def _serve(channel: wire.Channel, setup: wire.Setup) -> None:

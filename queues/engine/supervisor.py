@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import secrets
 import signal
 import socket
 import time
@@ -136,9 +135,7 @@ class Supervisor:
         await asyncio.sleep(delay_s)
         if self._stop.is_set():
             return
-        member = await Member.start(
-            f"{self._crew.name or self._host}:{{pid}}:{secrets.token_hex(2)}", self._setup()
-        )
+        member = await Member.start(self._crew.name or self._host, self._setup())
         self.members.append(member)
         self._heartbeat.owners.append(member.owner)
         try:
@@ -226,6 +223,7 @@ class Supervisor:
             await asyncio.sleep(1.0)
             changed, seen = changed_files(seen)
             if changed:
+                self._said_ready = False
                 self._say(f"runworkers: {Path(changed[0]).name} changed, restarting")
                 for member in list(self.members):
                     if not member.successor:

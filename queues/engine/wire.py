@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -158,7 +159,25 @@ def spawn(module: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
             json.dumps(sys.path),
             str(theirs.fileno()),
         ]
-        return subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL), ours
+        # A Ctrl-C reaches the whole group, also a child that has not said yet how it takes it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return process, ours
+
+
+def leave_to_parent(*numbers: signal.Signals) -> None:
+    """Let signals that reach the whole group pass by this child: its parent decides what they mean."""
+
+    def ignore(_signal: int, _frame: object) -> None:
+        # Unlike SIG_IGN this is not inherited by what a handler starts.
+        pass
+
+    for number in numbers:
+        signal.signal(number, ignore)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 class Channel:

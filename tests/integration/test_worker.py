@@ -8,8 +8,14 @@ import pytest
 
 from queues.conf import Conf
 from queues.domain.errors import Conflict
+from queues.domain.events import Event, decode_event
+from queues.domain.record import Kind
 from queues.domain.states import State
 from queues.engine.control import ActivityCancelled, ActivityFailed
+from queues.engine.groups import enqueue_group
+from queues.engine.notes import install_capture
+from queues.log.consumer import BEGINNING, Reader
+from queues.log.topics import topic_name
 from queues.services.backbone import Backbone
 from queues.services.cancel import cancel
 from queues.services.results import find_activity
@@ -235,3 +241,40 @@ async def test_when_half_of_the_slots_are_lost_the_worker_says_so(b: Backbone):
         with pytest.raises(ActivityFailed, match="still running"):
             await handle.result(TIMEOUT_S)
         await worker.worn.wait()
+
+
+async def test_a_groups_follow_up_runs_when_all_members_have_ended_however_they_did(b: Backbone):
+    on_q = {"queue": "q"}
+    members = [sample.add.using(**on_q).activity(n, n) for n in range(5)]
+    members.append(sample.give_up.using(**on_q).activity())
+    async with running.worker(b, "q"):
+        last = await enqueue_group(members, then=sample.double.using(**on_q).activity(21))
+        assert await last.result(TIMEOUT_S) == 42
+        states = [(await find_activity(b, "q", member.id)).state for member in members]
+    assert states == [State.COMPLETED] * 5 + [State.DISCARDED]
+
+
+async def test_log_lines_and_progress_of_an_attempt_are_published(b: Backbone):
+    capture_off = install_capture()
+    try:
+        async with running.worker(b, "q"):
+            for handler in (sample.talk, sample.talk_in_process):
+                await (await handler.using(queue="q").enqueue()).result(TIMEOUT_S)
+    finally:
+        capture_off()
+    events = await published(b, "q")
+    progress = [(e.data.type, e.data.progress) for e in events if e.type.endswith(".progress")]
+    assert progress == [("sample.talk", 0.25), ("sample.talk_in_process", 0.75)]
+    lines = [line for e in events if e.type.endswith(".log") for line in e.data.lines]
+    assert lines == ["kept by current.log", "kept by logging", "kept by logging in a process"]
+
+
+async def published(b: Backbone, queue: str) -> list[Event]:
+    topic = topic_name(b.conf, queue, Kind.EVENTS)
+    partitions = await b.admin.partitions(topic)
+    reader = Reader(b.conf, {(topic, partition): BEGINNING for partition in range(partitions)})
+    found = []
+    while len(reader.at_end) < partitions:
+        found += await reader.read(1000, 5)
+    await reader.close()
+    return [decode_event(message.value) for message in found]
