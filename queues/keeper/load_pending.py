@@ -15,15 +15,12 @@ NOTHING, NULL, LOAD = "0", "1", "2"
 
 async def load_pending(stage: Stage, batch: Sequence[RawMessage]) -> int:
     """Apply a batch of a pending topic; return the offset to go on at, within the batch when the window is full."""
-    records: list[Record] = []
-    for m in batch:
-        if m.value is None:
-            continue
-        try:
-            records.append(stage.parse(m))
-        except MalformedRecord as exc:
-            await quarantine(stage, m, exc)
+    # What islands have carried the position past is done with: its nulls follow from its settlements.
+    position = await stage.position()
     following = batch[-1].offset + 1
+    records = await _records(stage, [m for m in batch if m.value is not None and m.offset >= position])
+    if not records and following <= position:
+        return following
     asked = [(r.id, r.offset) for r in records]
     _, room, digits = await stage.b.hot.look(
         stage.queue, stage.epoch, stage.band.value, stage.place[1], asked
@@ -43,6 +40,16 @@ async def load_pending(stage: Stage, batch: Sequence[RawMessage]) -> int:
     await _load(stage, chosen, following)
     failpoints.hit("loader.loaded")
     return following
+
+
+async def _records(stage: Stage, messages: Sequence[RawMessage]) -> list[Record]:
+    records: list[Record] = []
+    for m in messages:
+        try:
+            records.append(stage.parse(m))
+        except MalformedRecord as exc:
+            await quarantine(stage, m, exc)
+    return records
 
 
 async def _load(stage: Stage, chosen: Sequence[Record], following: int) -> None:

@@ -66,6 +66,11 @@ class Stage(NamedTuple):
             return await self.b.hot.load(self.queue, self.epoch, self.band.value, self.place[1], end, (), ())
         return await self.b.hot.move(self.queue, self.epoch, self.code, self.place[1], end, ())
 
+    async def position(self) -> int:
+        """Return where the hot view stands in this pending topic."""
+        position, _, _ = await self.b.hot.look(self.queue, self.epoch, self.band.value, self.place[1], ())
+        return position
+
     async def room(self) -> int:
         """Return how many more activities of this band the hot view takes."""
         _, room, _ = await self.b.hot.look(self.queue, self.epoch, self.band.value, self.place[1], ())

@@ -27,14 +27,18 @@ for i, run in ipairs(runs) do
   elseif from < position or not may_pass(items, from) then
     answers[i] = '0'
   else
-    for n, r in ipairs(items) do apply_record(r, ARGV[body + n], false) end
-    add_island(field, from, from + #items)
+    local alone = true
+    for n, r in ipairs(items) do
+      if apply_record(r, ARGV[body + n], false) ~= 1 then alone = false end
+    end
+    -- A second record of an activity needs its null: the loader must meet it, and meets no more than this run.
+    if alone then add_island(field, from, from + #items) end
     local moved = absorb(K .. 'isl:' .. field, position)
     if moved > position then
       position = moved
       redis.call('HSET', K .. 'pos', field, string.format('%.0f', position))
     end
-    answers[i] = '1'
+    answers[i] = alone and '1' or '0'
   end
   body = body + #items
 end
