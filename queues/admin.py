@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as DoorTimeout
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.core.paginator import Paginator
@@ -32,7 +32,8 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     @cached_property
     def count(self) -> int:
         """Return how many there are, MANY at the most."""
-        return int(self.object_list[:MANY].count())  # type: ignore[union-attr]
+        rows: Any = self.object_list
+        return int(rows[:MANY].count())
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -109,12 +110,12 @@ class ActivityAdmin(ReadOnly):
     list_select_related = ("queue", "type")
     list_filter = ("state",)
     ordering = ("-id",)
-    actions: ClassVar = [
+    actions = (
         _act_on("retry", "Retry (redrive) the selected failed, dead or cancelled activities"),
         _act_on("run", "Run the selected scheduled or retrying activities now"),
         _act_on("cancel", "Cancel the selected live activities"),
         _act_on("delete", "Delete (purge) the selected ended activities"),
-    ]
+    )
 
     @admin.display(description="state", ordering="state")
     def shown_state(self, row: Activity) -> str:
@@ -136,7 +137,7 @@ class QueueAdmin(ReadOnly):
     """Queues as people have configured them."""
 
     list_display = ("name", "paused", "paused_by", "paused_reason", "paused_at", "partitions")
-    actions: ClassVar = ["pause_selected", "resume_selected", "purge_selected"]
+    actions = ("pause_selected", "resume_selected", "purge_selected")
 
     def _pause(self, request: HttpRequest, queryset: "QuerySet[QueueConfig]", *, paused: bool) -> None:
         actor = request.user.get_username()

@@ -47,6 +47,12 @@ def series(window: str, queue: str = "") -> dict[str, Any]:
         return kept[1]
 
 
+def forget() -> None:
+    """Compute anew for the next page."""
+    with _lock:
+        _kept.clear()
+
+
 def _series(window: Window, queue: str) -> dict[str, Any]:
     queue_id = None
     if queue:

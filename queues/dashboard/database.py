@@ -23,11 +23,13 @@ def fetch(*queries: Query, guard_ms: int = GUARD_MS) -> list[list[Row]]:
         TooSlow: one took longer than ``guard_ms``.
         IndexUnavailable: PostgreSQL is away.
     """
+    # In a project with ATOMIC_REQUESTS the transaction has begun, and its kind is not ours to choose.
+    alone = not connection.in_atomic_block
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(
-                f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL statement_timeout = {guard_ms}"
-            )
+            if alone:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            cursor.execute(f"SET LOCAL statement_timeout = {guard_ms}")
             return [_rows(cursor, query) for query in queries]
     except OperationalError as error:
         if isinstance(error.__cause__, QueryCanceled):

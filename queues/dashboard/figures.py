@@ -48,7 +48,7 @@ def duration(ms: float | None) -> str:
         return "—"
     ms = max(ms, 0)
     if ms < 1:
-        return "0 ms" if ms == 0 else "<1 ms".replace(" ", THIN)
+        return f"0{THIN}ms" if ms == 0 else f"<1{THIN}ms"
     if ms < _SECOND_MS:
         return f"{ms:.0f}{THIN}ms"
     if ms < _MINUTE_MS:

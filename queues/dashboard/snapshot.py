@@ -64,6 +64,14 @@ def forget() -> None:
     _at = 0.0
 
 
+def reset() -> None:
+    """Know nothing, as a process that has just begun."""
+    global _last  # noqa: PLW0603
+    forget()
+    _last = {}
+    _away_until.clear()
+
+
 def _compute() -> dict[str, Any]:
     now = datetime.now(UTC)
     try:
