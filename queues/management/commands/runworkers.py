@@ -60,7 +60,10 @@ class Command(BaseCommand):
             "--reload", action="store_true", help="restart when a .py file changes (DEBUG only)"
         )
         parser.add_argument(
-            "--http", type=_address, metavar="[HOST]:PORT", help="serve /metrics and /healthz there"
+            "--http",
+            type=_address,
+            metavar="[HOST]:PORT",
+            help="serve /metrics and /healthz there (HOST: 127.0.0.1)",
         )
 
     def handle(self, **options: Any) -> None:
