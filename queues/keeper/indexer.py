@@ -55,6 +55,7 @@ class Indexer(Loop):
         self._reader: GroupReader | None = None
         self._version = -1
         self._held: list[RawMessage] = []
+        self._ahead: asyncio.Task[list[RawMessage]] | None = None
         self._wrote_at = 0.0
 
     async def start(self) -> None:
@@ -94,10 +95,17 @@ class Indexer(Loop):
     async def close(self) -> None:
         """Leave the group, so that another indexer takes over at once."""
         await self._chores.close()
+        await self._leave()
+        await self._store.close()
+
+    async def _leave(self) -> None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
         if self._reader is not None:
             await self._reader.close()
-            self._reader = None
-        await self._store.close()
+        self._reader, self._held, self._version = None, [], -1
 
     async def _stand(self, partitions: list[Partition]) -> Mapping[Partition, int]:
         stood = await self._store.stand(partitions)
@@ -120,11 +128,15 @@ class Indexer(Loop):
         assert reader is not None
         if self._held:
             return
-        self._held = await reader.read(most, WAIT_S)
+        ahead, self._ahead = self._ahead, None
+        self._held = await (ahead or reader.read(most, WAIT_S))
         left_s = self._wrote_at + self._linger_s - time.monotonic()
         if 0 < len(self._held) < most and left_s > 0:
             await asyncio.sleep(left_s)
             self._held += await reader.read(most - len(self._held), 0)
+        elif len(self._held) == most:
+            # A backlog: the next batch is read while PostgreSQL works on this one.
+            self._ahead = asyncio.create_task(reader.read(most, WAIT_S))
 
     def _reach_ends(self, gathered: Gathered) -> None:
         """Move positions over ends that hold no record any more (compaction), and note how long the log is."""
@@ -159,9 +171,7 @@ class Indexer(Loop):
 
     async def _rejoin(self) -> None:
         """Read on from where the index stands, whatever was read ahead."""
-        assert self._reader is not None
-        await self._reader.close()
-        self._reader, self._held, self._version = None, [], -1
+        await self._leave()
         await self.start()
 
     async def _revoked(self, partitions: list[Partition]) -> None:
