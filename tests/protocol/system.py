@@ -100,9 +100,9 @@ class System:
 
     # -- loops --------------------------------------------------------------------------------------------------
 
-    async def make_loader(self) -> Loader:
-        """Return one more loader, started."""
-        loader = Loader(self.b, self.directory)
+    async def make_loader(self, group: str = "") -> Loader:
+        """Return one more loader, started; another ``group`` reads what the first one reads."""
+        loader = Loader(self.b, self.directory, group=group)
         await loader.start()
         self._loaders.append(loader)
         return loader
