@@ -253,7 +253,11 @@ class GroupReader(_Reading):
             return await call
 
         asked: Future[Any] = asyncio.run_coroutine_threadsafe(run(), self._loop)
-        return asked.result(_ASK_S)
+        try:
+            return asked.result(_ASK_S)
+        except TimeoutError:
+            asked.cancel()
+            raise
 
 
 def _place(partition: Partition, offset: int) -> TopicPartition:

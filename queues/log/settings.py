@@ -79,9 +79,10 @@ def consumer_settings(conf: Conf, group: str) -> dict[str, Any]:
         "fetch.error.backoff.ms": 20,
         # With the default of 1 s a backlog is read at a quarter of the speed.
         "fetch.queue.backoff.ms": 2,
-        "queued.min.messages": 20_000,
-        "queued.max.messages.kbytes": 32 * 1024,
-        "fetch.message.max.bytes": max(1_048_576, max_record_bytes(conf) + 4096),
+        "queued.min.messages": 5_000,
+        "queued.max.messages.kbytes": 8 * 1024,
+        "fetch.max.bytes": max(4 * 1024 * 1024, max_record_bytes(conf) + 4096),
+        "fetch.message.max.bytes": 1024 * 1024,
         **conf.kafka,
         "group.id": group,
         "enable.auto.commit": False,

@@ -6,6 +6,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from queues.conf import Conf
 from queues.domain.errors import HotUnavailable, PositionLost
@@ -13,7 +15,7 @@ from queues.domain.record import Kind
 from queues.log.admin import LogAdmin
 from queues.log.consumer import BEGINNING, GroupReader, RawMessage, Reader
 from queues.log.producer import Message, Producer
-from queues.log.topics import topic_name
+from queues.log.topics import max_record_bytes, topic_name
 from runnerq_site.embedded.stack import Services
 from tests.waiting import reached
 
@@ -303,6 +305,30 @@ async def test_a_reader_takes_the_partitions_it_is_given(conf: Conf, topic: str,
     found = await read_to_end(reader, 1)
     assert [(message.partition, message.offset) for message in found] == [(1, n) for n in range(5, 10)]
     assert found[0].timestamp_ms > 0
+    await reader.close()
+
+
+async def test_records_at_the_limit_are_read_beside_small_ones(conf: Conf, topic: str, producer: Producer):
+    sizes = [1, max_record_bytes(conf) - 1000, 1, max_record_bytes(conf) - 1000]
+    for size in sizes:
+        [report] = await producer.append([Message(topic, 0, b"k", b"x" * size, None)])
+        assert report.error == ""
+    reader = Reader(conf, {(topic, 0): BEGINNING})
+    assert [len(message.value or b"") for message in await read_to_end(reader, 1)] == sizes
+    await reader.close()
+
+
+async def test_a_view_that_has_read_nothing_begins_with_what_is_left(
+    conf: Conf, admin: LogAdmin, producer: Producer
+):
+    await admin.create_queue_topics("aged")
+    events = topic_name(conf, "aged", Kind.EVENTS)
+    await fill(producer, events, 10)
+    kafka = AdminClient(conf.kafka)
+    for future in kafka.delete_records([TopicPartition(events, 0, 4)]).values():
+        await asyncio.to_thread(future.result, 10)
+    reader = Reader(conf, {(events, 0): 0})
+    assert offsets(await read_to_end(reader, 1), 0) == [4, 5, 6, 7, 8, 9]
     await reader.close()
 
 
