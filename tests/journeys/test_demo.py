@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -68,8 +68,14 @@ def descendants(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children(recursive=True)
 
 
-def workers_of(pid: int) -> list[psutil.Process]:
-    return [each for each in descendants(pid) if any(WORKER in part for part in each.cmdline())]
+def processes_of(pid: int, word: str) -> list[psutil.Process]:
+    """Return the descendants whose command line holds ``word``."""
+    found = []
+    for each in descendants(pid):
+        with suppress(psutil.Error):
+            if any(word in part for part in each.cmdline()):
+                found.append(each)
+    return found
 
 
 def test_one_round_ends_well_and_its_summary_is_exact(corpus: Path, folder: Path):
@@ -100,7 +106,7 @@ def test_a_round_survives_a_worker_that_is_killed(folder: Path, tmp_path: Path):
         said.append(line)
         if line.startswith("keeper, workers: ready"):
             break
-    workers_of(process.pid)[0].kill()
+    processes_of(process.pid, WORKER)[0].kill()
     output, _ = process.communicate(timeout=270)
     assert process.returncode == 0, "".join(said) + output
     assert rows(output)["document.analyze"][:2] == [500, 500]
@@ -183,15 +189,11 @@ def test_a_command_in_another_terminal_reaches_its_workers(running: Running, cor
 
 
 def test_a_process_that_ends_is_started_again(running: Running):
-    tree = descendants(running.process.pid)
-    [keeper] = [each for each in tree if "runkeeper" in each.cmdline()]
+    [keeper] = processes_of(running.process.pid, "runkeeper")
     keeper.kill()
 
     def another() -> bool:
-        now = descendants(running.process.pid)
-        return any(
-            "runkeeper" in each.cmdline() and each.pid != keeper.pid for each in now if each.is_running()
-        )
+        return any(each.pid != keeper.pid for each in processes_of(running.process.pid, "runkeeper"))
 
     until(another, 30, "another keeper runs")
 
