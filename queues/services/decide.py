@@ -125,6 +125,8 @@ async def decide_one(b: Backbone, queue: str, verb: Verb, activity_id: str) -> D
     retry_cold = isinstance(answer, NotFound) or (isinstance(answer, Conflict) and "gone" in verb.places)
     if retry_cold:
         cold = await fetch_cold(b, queue, activity_id)
+        if cold is None and isinstance(answer, Conflict):
+            raise answer
         if cold is None:
             raise NotFound(f"activity {activity_id} is not known in queue {queue}")
         if cold.settled and "gone" not in verb.places:

@@ -82,6 +82,9 @@ async def assert_views_agree(s: System, queue: str) -> dict[str, Logged]:
     logged, hot = await fold(s, queue), await hot_records(s, queue)
     for activity_id, of in logged.items():
         newest, record = of.newest, hot.get(activity_id)
+        if record is not None and not of.live and record["v"] > newest.version:
+            # Claimed since, under a version that is not in the log yet: the run under way decides.
+            continue
         where = f"{activity_id}: log {[(r.kind.value, r.version, of.nulled(r)) for r in of.records]}, hot {record}"
         superseded = [
             r for r in of.records if r.kind in {Kind.PENDING, Kind.RETRY} and r.version < newest.version

@@ -1,5 +1,6 @@
 """One process of the product with its keeper's loops, which the test steps by hand."""
 
+import asyncio
 import contextlib
 import secrets
 import time
@@ -7,6 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 from django.conf import settings
 
 from queues.conf import Conf, build
@@ -14,7 +17,7 @@ from queues.domain.activity import Activity, Failure
 from queues.domain.options import Options, new_activity, require_options
 from queues.domain.outcomes import Outcome, failed
 from queues.domain.priority import Band
-from queues.domain.record import STAGES
+from queues.domain.record import STAGES, Kind
 from queues.domain.schedule import Schedule
 from queues.hot import reads
 from queues.hot.keys import code_of
@@ -125,6 +128,23 @@ class System:
             if self.loader is None:
                 self.loader = await self.make_loader()
             await self.loader.step()
+
+    async def load_some(self, queue: str, steps: int) -> None:
+        """Step the loader so often."""
+        await self.look()
+        if self.loader is None:
+            self.loader = await self.make_loader()
+        for _ in range(steps):
+            await self.loader.step()
+
+    async def forget_settled(self, queue: str) -> None:
+        """Remove all settlements up to now from the log, as if they had expired."""
+        await self.look()
+        ends = await self.b.admin.end_offsets(self.directory.of(queue, Kind.COMPLETED))
+        admin = AdminClient(self.b.conf.kafka)
+        asked = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
+        for future in admin.delete_records(asked).values():
+            await asyncio.wrap_future(future)
 
     async def behind(self, queue: str, ends: dict[tuple[str, int], int]) -> dict[str, tuple[int, int]]:
         """Return position and end of each partition that the hot view has not passed."""

@@ -13,6 +13,12 @@ from tests.protocol.system import System, conf_of, system
 type Start = Callable[..., AbstractAsyncContextManager[System]]
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loader that is stepped at the end of its partitions returns at once."""
+    monkeypatch.setattr("queues.keeper.loader.WAIT_S", 0.02)
+
+
 @pytest.fixture
 def conf(services: Services, db: None, topic_prefix: str, redis_prefix: str) -> Conf:
     """Settings of this test's system."""
