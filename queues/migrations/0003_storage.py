@@ -16,6 +16,9 @@ BEGIN
     );
 END $$;
 CREATE INDEX payload_document ON idx.payload USING gin (document jsonb_path_ops) WHERE document IS NOT NULL;
+-- A search reads the pending list from end to end, and whoever fills it sorts it in: both stay short.
+ALTER INDEX idx.payload_search SET (gin_pending_list_limit = 1024);
+ALTER INDEX idx.payload_document SET (gin_pending_list_limit = 1024);
 """
 
 # Counters, roll-ups and positions are rewritten with every batch: half-empty pages keep that HOT.
