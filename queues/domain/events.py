@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -92,5 +93,11 @@ def event_ms(event: Event) -> int:
     return int(datetime.fromisoformat(event.time).timestamp() * 1000)
 
 
+@lru_cache(maxsize=64)
+def _second(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds").removesuffix("+00:00")
+
+
 def _rfc3339(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    at_s, ms = divmod(at_ms, 1000)
+    return f"{_second(at_s)}.{ms:03d}Z"

@@ -3,72 +3,104 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable
-from typing import Final
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from queues import observe
 from queues.domain.errors import LeaseLost, OutcomeUnknown, Unavailable
 from queues.domain.outcomes import Outcome
 from queues.services.backbone import Backbone
 from queues.services.claim import Lease
-from queues.services.settle import settle
+from queues.services.settle import Ended, settle, settle_many
 
 log = logging.getLogger(__name__)
 FIRST_DELAY_S: Final = 0.1
 LAST_DELAY_S: Final = 5.0
+MOST_COMMITS: Final = 2
+MOST_AT_ONCE: Final = 1_000
 
 
 class Settler:
-    """Settles under way; concurrent ones share a commit. ``gone`` is told of each that ended."""
+    """Settles under way: what ends while commits are under way shares the next one. ``gone`` is told of each."""
 
     def __init__(self, b: Backbone, gone: Callable[[Lease], None]) -> None:
         self._b = b
         self._gone = gone
         self._loop = asyncio.get_running_loop()
+        self._waiting: deque[Ended] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._commits = 0
+        self._soon = False
+        self.pending = 0
         self.failing = 0
         self.lost = 0
         self.idle = asyncio.Event()
         self.idle.set()
-
-    @property
-    def pending(self) -> int:
-        """How many outcomes are not acknowledged yet."""
-        return len(self._tasks)
 
     def put(self, lease: Lease, outcome: Outcome | None, started_ms: int = 0) -> None:
         """Begin to settle; None: the outcome does not count and the lease is simply let go."""
         if outcome is None:
             self._gone(lease)
             return
-        run = self._settle(lease, outcome, started_ms)
-        task = asyncio.Task(run, loop=self._loop, eager_start=True)
-        if task.done():
-            self._ended(task)
-        else:
-            self._tasks.add(task)
-            self.idle.clear()
-            task.add_done_callback(self._ended)
+        self._waiting.append(Ended(lease, outcome, started_ms))
+        self.pending += 1
+        self.idle.clear()
+        if not self._soon and self._commits < MOST_COMMITS:
+            self._soon = True
+            self._loop.call_soon(self._commit_soon)
+
+    def _commit_soon(self) -> None:
+        self._soon = False
+        while self._waiting and self._commits < MOST_COMMITS:
+            queue = self._waiting[0].lease.queue
+            batch: list[Ended] = []
+            while self._waiting and self._waiting[0].lease.queue == queue and len(batch) < MOST_AT_ONCE:
+                batch.append(self._waiting.popleft())
+            self._commits += 1
+            self._begin(self._commit(queue, batch))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    async def _commit(self, queue: str, batch: list[Ended]) -> None:
+        try:
+            answers = await settle_many(self._b, queue, batch)
+        finally:
+            self._commits -= 1
+            if self._waiting:
+                self._commit_soon()
+        for ended, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, Unavailable | OutcomeUnknown):
+                self._begin(self._again(ended, answer))
+                continue
+            if isinstance(answer, LeaseLost):
+                self._drop(ended.lease)
+            elif answer is not None:
+                log.error("an outcome could not be settled and is given up", exc_info=answer)
+            self._done(ended.lease)
+
+    def _done(self, lease: Lease) -> None:
+        self.pending -= 1
+        self._gone(lease)
+        if not self.pending:
+            self.idle.set()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not self._tasks:
-            self.idle.set()
         if not task.cancelled() and (exc := task.exception()) is not None:
             # Nothing renews the lease any more: the reaper passes the activity on.
-            log.error("an outcome could not be settled and is given up", exc_info=exc)
+            log.error("outcomes could not be settled and are given up", exc_info=exc)
 
-    async def _settle(self, lease: Lease, outcome: Outcome, started_ms: int) -> None:
+    async def _again(self, ended: Ended, why: BaseException) -> None:
         try:
-            await settle(self._b, lease, outcome, started_ms=started_ms)
-        except (Unavailable, OutcomeUnknown) as exc:
-            await self._insist(lease, outcome, started_ms, exc)
-        except LeaseLost:
-            self._drop(lease)
+            await self._insist(*ended, why)
         finally:
-            self._gone(lease)
+            self._done(ended.lease)
 
-    async def _insist(self, lease: Lease, outcome: Outcome, started_ms: int, why: Exception) -> None:
+    async def _insist(self, lease: Lease, outcome: Outcome, started_ms: int, why: BaseException) -> None:
         if not self.failing:
             log.warning("settles wait: %s", why)
         self.failing += 1
@@ -102,9 +134,9 @@ class Settler:
         try:
             await asyncio.wait_for(self.idle.wait(), timeout_s)
         except TimeoutError:
-            left = list(self._tasks)
-            for task in left:
+            left = self.pending
+            for task in list(self._tasks):
                 task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
-            return len(left)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            return left
         return 0

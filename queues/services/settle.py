@@ -60,7 +60,7 @@ async def settle(b: Backbone, lease: Lease, outcome: Outcome, *, started_ms: int
         LogUnavailable, HotUnavailable: not done; repeat.
     """
     if lease.stale:
-        raise LeaseLost(f"activity {lease.id}: claimed before Redis was rebuilt; the log decides")
+        raise _stale(lease)
     if lease.sealed is None:
         lease.sealed = _seal_outcome(b, lease, outcome, started_ms)
     try:
@@ -68,6 +68,36 @@ async def settle(b: Backbone, lease: Lease, outcome: Outcome, *, started_ms: int
     except OldEpoch:
         lease.stale = True
         raise
+
+
+class Ended(NamedTuple):
+    """An attempt that has ended, and with what."""
+
+    lease: Lease
+    outcome: Outcome
+    started_ms: int
+
+
+async def settle_many(b: Backbone, queue: str, ended: Sequence[Ended]) -> list[BaseException | None]:
+    """Settle attempts of one queue in one commit; answer each as ``settle`` would: None, or what it raises."""
+    answers: list[BaseException | None] = [None] * len(ended)
+    places: list[int] = []
+    for at, (lease, outcome, started_ms) in enumerate(ended):
+        if lease.stale:
+            answers[at] = _stale(lease)
+            continue
+        if lease.sealed is None:
+            lease.sealed = _seal_outcome(b, lease, outcome, started_ms)
+        places.append(at)
+    said = await commit_sealed(b, queue, [ended[at].lease.sealed for at in places])
+    for at, answer in zip(places, said, strict=True):
+        answers[at] = answer
+        ended[at].lease.stale = isinstance(answer, OldEpoch)
+    return answers
+
+
+def _stale(lease: Lease) -> LeaseLost:
+    return LeaseLost(f"activity {lease.id}: claimed before Redis was rebuilt; the log decides")
 
 
 def _groups(b: Backbone) -> Groups[str, Sealed, None]:
