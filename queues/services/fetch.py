@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from queues.domain.errors import NotFound
+from queues.domain.errors import NotFound, PositionLost
 from queues.domain.priority import Band
 from queues.domain.record import Kind, Record, parse_record
 from queues.domain.states import TERMINAL, State
@@ -50,6 +50,8 @@ async def fetch_record(
     reader = Reader(b.conf, {(topic, partition): offset})
     try:
         found = await reader.read(1, FETCH_S)
+    except PositionLost:
+        found = []
     finally:
         await reader.close()
     if not found or found[0].offset != offset or found[0].value is None:
