@@ -3,8 +3,6 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 import pytest
@@ -14,18 +12,16 @@ from hypothesis import strategies as st
 from queues import failpoints
 from queues.conf import Conf
 from queues.domain.activity import Activity, Failure, Unique
-from queues.domain.codes import StateCode
 from queues.domain.ids import new_id
 from queues.domain.states import State
-from queues.index import reads, retention
+from queues.index import reads
 from queues.index.connection import Pool, open_pool
 from queues.index.gather import gather
 from queues.index.store import IndexStore, PositionMoved
-from tests.sample.histories import T0, Log, Shown, counts, reference, run_attempt
+from tests.sample.histories import T0, run_attempt
+from tests.sample.indexed import agrees, log_of, rows, shown, some_lives, write
 
 pytestmark = pytest.mark.django_db
-SUMS = ("enqueued", "started", "completed", "failed", "retried", "discarded", "dead", "cancelled")
-ENDINGS = ("completed", "retry", "dead", "discarded", "released", "cancelled")
 
 
 @pytest.fixture
@@ -45,60 +41,6 @@ async def store(conf: Conf, pool: Pool) -> AsyncIterator[IndexStore]:
     store = IndexStore(conf)
     yield store
     await store.close()
-
-
-def log_of(conf: Conf, queue: str = "") -> Log:
-    return Log(conf.topic_prefix, queue or f"q{conf.topic_prefix}")
-
-
-async def write(store: IndexStore, log: Log, messages: list[Any] | None = None) -> None:
-    await store.stand(log.ends)
-    await store.write(gather(log.messages if messages is None else messages, store.dictionary.sources))
-
-
-async def rows(pool: Pool, sql: str, *params: Any) -> list[Any]:
-    async with pool.connection() as connection:
-        return await (await connection.execute(sql, params)).fetchall()
-
-
-async def shown(pool: Pool, queue: str) -> dict[str, Shown]:
-    sql = """SELECT a.id, version, state, attempt, fence FROM idx.activity a JOIN idx.name q ON q.id = a.queue_id
-        WHERE q.name = %s"""
-    found = await rows(pool, sql, queue)
-    return {
-        i: Shown(version, StateCode(state), attempt, fence) for i, version, state, attempt, fence in found
-    }
-
-
-async def counted(pool: Pool, queue: str) -> dict[StateCode, int]:
-    sql = """SELECT state, sum(count)::int FROM idx.counter c JOIN idx.name q ON q.id = c.queue_id
-        WHERE q.name = %s GROUP BY 1 HAVING sum(count) <> 0"""
-    return {StateCode(state): n for state, n in await rows(pool, sql, queue)}
-
-
-async def summed(pool: Pool, queue: str) -> dict[str, int]:
-    names = ", ".join(f"coalesce(sum({name}), 0)::int" for name in SUMS)
-    sql = f"SELECT {names} FROM idx.minute m JOIN idx.name q ON q.id = m.queue_id WHERE q.name = %s"
-    return dict(zip(SUMS, (await rows(pool, sql, queue))[0], strict=True))
-
-
-async def agrees(pool: Pool, log: Log) -> None:
-    expected, sums = reference(log.messages)
-    assert await shown(pool, log.queue) == expected
-    assert await counted(pool, log.queue) == counts(expected)
-    assert await summed(pool, log.queue) == sums
-
-
-def some_lives(conf: Conf, n: int = 30, seed: int = 1) -> Log:
-    log, rng = log_of(conf), random.Random(seed)  # noqa: S311 -- the same lives again
-    for _ in range(n):
-        a = Activity(id=new_id(), queue=log.queue, type=rng.choice(["a.b", "c.d"]))
-        first = log.enqueue(a)
-        for _ in range(rng.randrange(4)):
-            run_attempt(log, a, first, rng.choice(ENDINGS))
-            if a.state in {State.COMPLETED, State.DISCARDED, State.CANCELLED}:
-                break
-    return log
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -301,75 +243,6 @@ async def test_reads_find_the_record_in_effect_and_who_holds_a_key(conf: Conf, p
     assert {p: offset for p, offset in positions.items() if p in log.ends} == log.ends
 
 
-async def test_retention_removes_what_is_old_and_counters_and_notes_stay_right(
-    conf: Conf, pool: Pool, store: IndexStore
-):
-    log = some_lives(conf, 80)
-    await write(store, log)
-    expected, _ = reference(log.messages)
-    begun = datetime.fromtimestamp(T0 / 1000, UTC)
-    mine = [r for r in await retention.rules(pool, conf) if r.queue == log.queue]
-    assert {r.state: r.days for r in mine} == {
-        StateCode.COMPLETED: 7.0, StateCode.CANCELLED: 30.0, StateCode.DISCARDED: 30.0, StateCode.DEAD: 30.0
-    }  # fmt: skip
-    for days, gone in ((8, {StateCode.COMPLETED}), (31, set(retention.KEPT))):
-        for rule in mine:
-            while await retention.prune(pool, rule, begun + timedelta(days=days), most=7):
-                pass
-        left = {i: row for i, row in expected.items() if row.state not in gone}
-        assert await shown(pool, log.queue) == left
-        assert await counted(pool, log.queue) == counts(left)
-    sql = "SELECT state, count FROM idx.pruned p JOIN idx.name q ON q.id = p.queue_id WHERE q.name = %s"
-    remembered = {StateCode(state): n for state, n in await rows(pool, sql, log.queue)}
-    assert remembered == {state: n for state, n in counts(expected).items() if state in retention.KEPT}
-    sql = "SELECT count(*) FROM idx.transition WHERE activity_id = ANY(%s::text[])"
-    assert await rows(pool, sql, [i for i in expected if i not in left]) == [(0,)]
-
-
-async def test_a_queue_may_keep_longer_than_the_default(conf: Conf, pool: Pool, store: IndexStore):
-    log = some_lives(conf, 40)
-    await write(store, log)
-    async with pool.connection() as connection:
-        await connection.execute(
-            "INSERT INTO config.queue (name, retention_completed_days, settings, updated_at)"
-            " VALUES (%s, 90, '{}', now())",
-            [log.queue],
-        )
-    found = {r.state: r.days for r in await retention.rules(pool, conf) if r.queue == log.queue}
-    assert found[StateCode.COMPLETED] == 90
-    assert found[StateCode.DEAD] == 30
-
-
-async def test_a_row_that_retention_takes_while_it_is_replaced_is_folded_anew(
-    conf: Conf, pool: Pool, store: IndexStore
-):
-    log = log_of(conf)
-    a = Activity(id=new_id(), queue=log.queue, type="a")
-    first = log.enqueue(a)
-    run_attempt(log, a, first, "dead")
-    await write(store, log)
-    a.version, a.reason, a.state, a.dead = log.version(), "redriven", State.AVAILABLE, False
-    log.later(a, first)
-    newest = log.messages[-1:]
-    await store.stand(log.ends)
-    real = store._fold
-
-    async def fold_then_lose(connection, gathered):
-        batch = await real(connection, gathered)
-        store._fold = real
-        later = datetime.fromtimestamp(T0 / 1000, UTC) + timedelta(days=31)
-        for rule in await retention.rules(pool, conf):
-            if rule.queue == log.queue:
-                assert await retention.prune(pool, rule, later) == 1
-        return batch
-
-    store._fold = fold_then_lose
-    with pytest.raises(PositionMoved):
-        await store.write(gather(newest, store.dictionary.sources))
-    await store.write(gather(newest, store.dictionary.sources))
-    assert await counted(pool, log.queue) == {StateCode.AVAILABLE: 1}
-
-
 async def test_what_an_index_emptied_in_part_has_left_over_does_not_stop_it(
     conf: Conf, pool: Pool, store: IndexStore
 ):
@@ -382,19 +255,6 @@ async def test_what_an_index_emptied_in_part_has_left_over_does_not_stop_it(
         await connection.execute("UPDATE idx.source SET next_offset = -1 WHERE queue_id = %s", [number])
     await write(store, log)
     await agrees(pool, log)
-
-
-async def test_sweeping_gives_up_starts_whose_activity_never_came(conf: Conf, pool: Pool, store: IndexStore):
-    log = log_of(conf)
-    a = Activity(id=new_id(), queue=log.queue, type="a")
-    run_attempt(log, a, log.enqueue(a), "", settle=False)
-    await write(store, log, log.messages[1:])
-    assert await rows(pool, "SELECT count(*) FROM idx.transition WHERE activity_id = %s", a.id) != [(0,)]
-    begun = datetime.fromtimestamp(T0 / 1000, UTC)
-    while await retention.sweep(pool, conf, begun + timedelta(days=2)):
-        pass
-    assert await rows(pool, "SELECT count(*) FROM idx.transition WHERE activity_id = %s", a.id) == [(0,)]
-    assert await rows(pool, "SELECT count(*) FROM idx.absent WHERE activity_id = %s", a.id) == [(0,)]
 
 
 def test_migrations_are_complete(db: None):
