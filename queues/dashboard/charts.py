@@ -8,25 +8,25 @@ from typing import Any, Final, NamedTuple
 from queues.dashboard.database import Row, fetch, fetch_one
 from queues.domain.codes import NameKind
 from queues.index.histogram import percentile
-from queues.index.queries_charts import rollup_query
+from queues.index.queries_charts import counts_query, histograms_query
 from queues.index.queries_names import name_query
 
-FRESH_S: Final = 4.0
 _QUANTILES: Final = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
 _COUNTS: Final = ("enqueued", "completed", "failed")
 
 
 class Window(NamedTuple):
-    """How far back, and how much one point stands for."""
+    """How far back, how much one point stands for, how long an answer is kept."""
 
     span: timedelta
     step_s: int
+    fresh_s: float
 
 
 WINDOWS: Final = {
-    "15m": Window(timedelta(minutes=15), 60),
-    "1h": Window(timedelta(hours=1), 60),
-    "24h": Window(timedelta(hours=24), 900),
+    "15m": Window(timedelta(minutes=15), 60, 4),
+    "1h": Window(timedelta(hours=1), 60, 4),
+    "24h": Window(timedelta(hours=24), 900, 30),
 }
 _kept: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
 _lock = threading.Lock()
@@ -39,7 +39,7 @@ def series(window: str, queue: str = "") -> dict[str, Any]:
     """
     with _lock:
         kept = _kept.get((window, queue))
-        if kept is None or time.monotonic() - kept[0] > FRESH_S:
+        if kept is None or time.monotonic() - kept[0] > WINDOWS[window].fresh_s:
             kept = time.monotonic(), _series(WINDOWS[window], queue)
             if len(_kept) > 100:
                 _kept.clear()
@@ -63,21 +63,30 @@ def _series(window: Window, queue: str) -> dict[str, Any]:
     # The step under way is left out: its rate would always seem to fall.
     end = datetime.fromtimestamp(now.timestamp() // window.step_s * window.step_s, UTC)
     begin = end - window.span
-    [rows] = fetch(rollup_query(begin, window.step_s, queue_id))
-    by_step = {row["at"]: row for row in rows}
+    counts, waits, runs = fetch(
+        counts_query(begin, window.step_s, queue_id),
+        histograms_query("waits", begin, window.step_s, queue_id),
+        histograms_query("runs", begin, window.step_s, queue_id),
+    )
+    by_step = {row["at"]: row for row in counts}
     steps = [begin + step * n for n in range(int(window.span / step))]
-    found_rows = [by_step.get(at) for at in steps]
+    counted = [by_step.get(at) for at in steps]
     return {
         "at": [int(at.timestamp()) for at in steps],
-        **{name: [round(r[name] / window.step_s, 4) if r else 0 for r in found_rows] for name in _COUNTS},
-        "wait": _percentiles(found_rows, "waits"),
-        "run": _percentiles(found_rows, "runs"),
+        **{name: [round(r[name] / window.step_s, 4) if r else 0 for r in counted] for name in _COUNTS},
+        "wait": _percentiles(steps, waits),
+        "run": _percentiles(steps, runs),
     }
 
 
-def _percentiles(rows: list[Row | None], column: str) -> dict[str, list[float | None]]:
+def _percentiles(steps: list[datetime], buckets: list[Row]) -> dict[str, list[float | None]]:
+    histograms: dict[datetime, list[int]] = {}
+    for row in buckets:
+        histogram = histograms.setdefault(row["at"], [])
+        histogram.extend([0] * (row["bucket"] + 1 - len(histogram)))
+        histogram[row["bucket"]] = row["count"]
     return {
-        name: [_rounded(percentile(row[column] or [], fraction)) if row else None for row in rows]
+        name: [_rounded(percentile(histograms.get(at, []), fraction)) for at in steps]
         for name, fraction in _QUANTILES
     }
 

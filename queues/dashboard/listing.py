@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import orjson
 from django.http import QueryDict
 
 from queues.dashboard.database import Row, fetch, fetch_one
@@ -13,6 +14,7 @@ from queues.dashboard.words import CODE_OF
 from queues.domain.codes import NameKind, StateCode
 from queues.index.queries import (
     FEW_HITS,
+    FREQUENT,
     MANY,
     PAGE,
     SHORTEST_TEXT,
@@ -20,6 +22,7 @@ from queues.index.queries import (
     Place,
     bounded_query,
     counters_query,
+    estimate_query,
     hits_query,
     new_query,
     page_query,
@@ -108,8 +111,8 @@ def make_filter(asked: Asked, *, states: tuple[StateCode, ...] | None = None) ->
 def _with_text(f: Filter, text: str) -> Filter:
     hits: tuple[str, ...] | None = ()
     if len(text) >= SHORTEST_TEXT:
-        found, meant = fetch(hits_query(text), meant_query(text))
-        hits = None if len(found) > FEW_HITS else tuple(row["id"] for row in found)
+        [[guess], meant] = fetch(estimate_query(text), meant_query(text))
+        hits = None if _rows_of(guess) > FREQUENT else _hits(text)
     else:
         [meant] = fetch(meant_query(text))
     by_kind = {
@@ -118,6 +121,16 @@ def _with_text(f: Filter, text: str) -> Filter:
     return replace(
         f, text=text, hits=hits, type_ids=by_kind[NameKind.TYPE], error_ids=by_kind[NameKind.ERROR]
     )
+
+
+def _rows_of(plan: Row) -> int:
+    [steps] = plan.values()
+    return int((orjson.loads(steps) if isinstance(steps, str) else steps)[0]["Plan"]["Plan Rows"])
+
+
+def _hits(text: str) -> tuple[str, ...] | None:
+    [found] = fetch(hits_query(text))
+    return None if len(found) > FEW_HITS else tuple(row["id"] for row in found)
 
 
 @dataclass(frozen=True, slots=True)

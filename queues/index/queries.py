@@ -14,6 +14,8 @@ MANY: Final = 10_000
 """Counts stop here and say that there are more."""
 FEW_HITS: Final = 2_000
 """Text found in at most so many rows is looked up by its rows; more is met on the way through the newest."""
+FREQUENT: Final = 20_000
+"""Guessed to be in so many rows, a text is not even looked up: its list of rows alone would take too long."""
 TEXT_WINDOW: Final = 100_000
 SHORTEST_TEXT: Final = 3
 _NEW: Final = 100
@@ -107,15 +109,24 @@ def _conditions(f: Filter, place: Place | None, *, backwards: bool) -> str:
     return "".join(f" AND {part}" for part in parts)
 
 
-def _walk(f: Filter, where: str, order: str, *, text: bool = False) -> str:
+def _walk(f: Filter, where: str, order: str) -> str:
     """Return ids of each wanted state, in order, along the index of that state."""
-    inner = f"SELECT a.id, a.{f.key} FROM idx.activity a WHERE a.state = s.state{where} ORDER BY {order}"
-    if text:
-        inner = f"""SELECT a.id, a.{f.key} FROM ({inner} LIMIT %(window)s) a
-            WHERE EXISTS (SELECT FROM idx.payload p WHERE p.activity_id = a.id AND p.search ILIKE %(text)s)
-            ORDER BY {order}"""
     return f"""SELECT h.id, h.{f.key} FROM unnest(%(states)s::smallint[]) AS s(state)
-        CROSS JOIN LATERAL ({inner} LIMIT %(limit)s) h"""
+        CROSS JOIN LATERAL (SELECT a.id, a.{f.key} FROM idx.activity a
+            WHERE a.state = s.state{where} ORDER BY {order} LIMIT %(limit)s) h"""
+
+
+def _walk_reading(f: Filter, where: str, order: str) -> str:
+    """Return ids whose text matches, met on one walk through all wanted states together, newest first."""
+    each = " UNION ALL ".join(
+        f"(SELECT a.id, a.{f.key} FROM idx.activity a WHERE a.state = {int(state)}{where}"
+        f" ORDER BY {order} LIMIT %(window)s)"
+        for state in f.states or tuple(StateCode)
+    )
+    return f"""(SELECT a.id, a.{f.key} FROM (
+            SELECT a.id, a.{f.key} FROM ({each}) a ORDER BY {order} LIMIT %(window)s) a
+        WHERE EXISTS (SELECT FROM idx.payload p WHERE p.activity_id = a.id AND p.search ILIKE %(text)s)
+        ORDER BY {order} LIMIT %(limit)s)"""
 
 
 def _by_name(f: Filter, where: str, order: str) -> str:
@@ -138,7 +149,7 @@ def _ids(f: Filter, place: Place | None, *, backwards: bool) -> str:
     if not f.text:
         return _walk(f, where, order)
     if f.hits is None:
-        found = _walk(f, where, order, text=True)
+        found = _walk_reading(f, where, order)
     else:
         found = f"""SELECT a.id, a.{f.key} FROM idx.activity a
             WHERE a.id = ANY(%(hits)s) AND a.state = ANY(%(states)s::smallint[]){where}"""
@@ -187,6 +198,12 @@ def bounded_query(f: Filter, most: int = MANY) -> Query:
         SELECT count(*) AS count FROM (
             SELECT FROM idx.activity a WHERE a.state = s.state{where} LIMIT %(limit)s) n) h"""
     return Query(sql, _params(f, None, most + 1))
+
+
+def estimate_query(text: str) -> Query:
+    """Return the planner's guess of how many rows hold ``text``, as one JSON plan: at once, however many."""
+    sql = "EXPLAIN (FORMAT JSON) SELECT FROM idx.payload WHERE search ILIKE %(text)s"
+    return Query(sql, {"text": escaped(text)})
 
 
 def hits_query(text: str) -> Query:

@@ -1,5 +1,6 @@
 """The activities list: tabs by state, filters, pages by keyset, rows that stay current."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -22,6 +23,7 @@ from queues.dashboard.listing import (
     shown_again,
 )
 from queues.dashboard.respond import respond
+from queues.dashboard.rowlook import decorated
 from queues.dashboard.running import running_rows
 from queues.domain.codes import StateCode
 from queues.index.queries_activity import id_query
@@ -64,9 +66,10 @@ def _listed(asked: Asked, states: tuple[StateCode, ...] | None) -> dict[str, Any
     counts = counts_of(asked, f)
     top = cursor(listed.rows[0], f.key) if f and listed.rows and listed.first and live is None else ""
     return {
-        "listed": listed,
+        "listed": replace(listed, rows=decorated(listed.rows, by_due=bool(f and f.by_due))),
         "top": top,
         "sorted_by": f.key if f else "updated_at",
+        "frequent": bool(f and f.text and f.hits is None),
         "from_leases": live is not None,
         "tabs": _tabs(asked, counts, now),
         "dead_count": counts.get(StateCode.DEAD, (None, False)),
@@ -95,7 +98,11 @@ def _rows_again(
     """Answer with the present state of the rows that a page shows, and how many newer ones there are."""
     ids = [one for one in request.GET.get("ids", "").split(",") if one]
     f = make_filter(asked, states=states)
-    context = {"asked": asked, "listed": Listed(shown_again(ids)), "sorted_by": f.key if f else "updated_at"}
+    context = {
+        "asked": asked,
+        "listed": Listed(decorated(shown_again(ids), by_due=bool(f and f.by_due))),
+        "sorted_by": f.key if f else "updated_at",
+    }
     response = respond(request, name, context)
     response["X-New"] = str(new_since(f, request.GET.get("top", ""), ids))
     return response

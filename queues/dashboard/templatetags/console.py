@@ -1,6 +1,7 @@
 """How values are written in templates: states, numbers, spans, instants, icons, JSON."""
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from django import template
@@ -9,8 +10,7 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from queues.dashboard import actions, figures, jsontree, sparks, words
-from queues.domain.codes import StateCode
+from queues.dashboard import figures, jsontree, sparks, words
 
 register = template.Library()
 register.filter("number", figures.number)
@@ -24,6 +24,7 @@ _ID_HEAD, _ID_TAIL = 8, 4
 
 
 @register.simple_tag
+@cache
 def icon(name: str, css: str = "") -> SafeString:
     """Return an icon of the sprite, hidden from readers, since a word or label is beside it."""
     return format_html(
@@ -113,12 +114,6 @@ def state_word(value: Any) -> str:
 
 
 @register.filter
-def code_name(value: int) -> str:
-    """Return the name of a state's number."""
-    return StateCode(value).name
-
-
-@register.filter
 def note_kind(level: str) -> str:
     """Return the colour of a message."""
     return {"success": "good", "warning": "warn", "error": "bad"}.get(level, "")
@@ -142,9 +137,3 @@ def claim_wait(entry: dict[str, Any]) -> float | None:
     if not (entry["claimed_at"] and entry["started_at"]):
         return None
     return max(float((entry["started_at"] - entry["claimed_at"]).total_seconds() * 1000), 0.0)
-
-
-@register.filter
-def acts(state_code: int) -> list[actions.Act]:
-    """Return what may be done to an activity in this state."""
-    return actions.offered(StateCode(state_code).state)
