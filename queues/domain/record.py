@@ -1,6 +1,7 @@
 """A record of the log: key, headers, body; the bytes on the wire and the struct, both ways."""
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -87,18 +88,23 @@ def record_key(activity_id: str, version: int) -> bytes:
 
 def first_headers(activity: Activity) -> Headers:
     """Return the headers of a first enqueue (version 0)."""
-    headers = [
-        ("v", b"0"),
-        ("s", activity.state.encode()),
-        ("t", activity.type.encode()),
-        ("p", b"%d" % activity.priority),
-        ("e", b"%d" % SCHEMA_VERSION),
-    ]
+    headers = list(_headers_of(activity.state, activity.type, activity.priority))
     if activity.due_ms:
         headers.append(("d", b"%d" % activity.due_ms))
     if activity.workflow:
         headers.append(("w", activity.workflow.encode()))
     return headers
+
+
+@lru_cache(maxsize=4096)
+def _headers_of(state: State, type_name: str, priority: int) -> tuple[tuple[str, bytes], ...]:
+    return (
+        ("v", b"0"),
+        ("s", state.encode()),
+        ("t", type_name.encode()),
+        ("p", b"%d" % priority),
+        ("e", b"%d" % SCHEMA_VERSION),
+    )
 
 
 def later_headers(activity: Activity, address: str, earlier: str) -> Headers:

@@ -42,27 +42,28 @@ class Lease:
         "queue", "sealed", "stale", "token", "type", "version", "worker",
     )  # fmt: skip
 
-    def __init__(self, **fields: object) -> None:
-        for name, value in fields.items():
-            setattr(self, name, value)
+    def __init__(
+        self, *, id: str, queue: str, fence: int, type: str = "", version: int = 0, token: str = "",  # noqa: A002
+        attempt: int = 0, deadline_ms: int = 0, partition: int = 0, address: str = "", earlier: str = "",
+        claimed_ms: int = 0, worker: str = "", body: bytes = b"",
+    ) -> None:  # fmt: skip
+        self.id = id
+        self.queue = queue
+        self.type = type
+        self.fence = fence
+        self.version = version
+        self.token = token
+        self.attempt = attempt
+        self.deadline_ms = deadline_ms
+        self.partition = partition
+        self.address = address
+        self.earlier = earlier
+        self.claimed_ms = claimed_ms
+        self.worker = worker
+        self.body = body
         self._activity: Activity | None = None
         self.sealed: Any = None
         self.stale = False
-
-    id: str
-    queue: str
-    type: str
-    fence: int
-    version: int
-    token: str
-    attempt: int
-    deadline_ms: int
-    partition: int
-    address: str
-    earlier: str
-    claimed_ms: int
-    worker: str
-    body: bytes
 
     def activity(self) -> Activity:
         """Return the activity as claimed: active, with attempt, fence, worker and time of this claim."""
