@@ -1,7 +1,9 @@
 """The clients of one process: every service takes the backbone first."""
 
+import asyncio
 import contextlib
 import time
+from collections.abc import Coroutine, Hashable
 from typing import TYPE_CHECKING, Any, Self
 
 from queues.conf import Conf
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool
 
     from queues.services.results import Settlements
+
+
+MOST_BEHIND = 2
 
 
 def now_ms() -> int:
@@ -38,6 +43,7 @@ class Backbone:
         self._index: AsyncConnectionPool | None = None
         self._groups: dict[str, Groups[Any, Any, Any]] = {}
         self._settlements: Settlements | None = None
+        self._behind: dict[Hashable, set[asyncio.Task[None]]] = {}
 
     @classmethod
     async def open(cls, conf: Conf) -> Self:
@@ -51,6 +57,14 @@ class Backbone:
         if name not in self._groups:
             self._groups[name] = make(self)
         return self._groups[name]
+
+    async def behind(self, key: Hashable, work: Coroutine[Any, Any, None]) -> None:
+        """Let ``work`` go on behind its caller, who waits only while two of the same key are under way."""
+        while len(going := self._behind.setdefault(key, set())) >= MOST_BEHIND:
+            await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
+        task = asyncio.create_task(work)
+        going.add(task)
+        task.add_done_callback(going.discard)
 
     @property
     def settlements(self) -> "Settlements":
@@ -75,6 +89,8 @@ class Backbone:
 
     async def close(self) -> None:
         """Flush what is under way and give every connection back."""
+        left = [task for going in self._behind.values() for task in going]
+        await asyncio.gather(*left, return_exceptions=True)
         if self._settlements is not None:
             await self._settlements.close()
         await self.log.close()

@@ -28,6 +28,8 @@ from queues.services.reserve import Reserved, confirm, reserve
 
 BACKLOG_PAUSE_S = 0.2
 HOT_PAUSE_S = 1.0
+AWAITED_MOST = 200
+"""Up to so many at once can be read back from the hot view as soon as they are answered."""
 type Group = tuple[str, Band, int]
 """Queue, band and the one partition that the records must go to, or -1."""
 
@@ -118,7 +120,12 @@ async def _flush(b: Backbone, key: Group, items: list[list[Activity]]) -> list[l
     )
     failpoints.hit("enqueue.appended")
     observe.enqueued.send(observe.Counted(queue, len(activities), time.perf_counter() - began))
-    await _let_in(b, queue, band, partition, activities, bodies, reports)
+    work = _let_in(b, queue, band, partition, activities, bodies, reports)
+    if len(activities) <= AWAITED_MOST:
+        await work
+    else:
+        # Already accepted: a caller of many waits for Redis only when two such batches are behind.
+        await b.behind((queue, band), work)
     answers, at = [], 0
     for one in items:
         answers.append([(partition, report) for report in reports[at : at + len(one)]])
