@@ -137,7 +137,7 @@ def _misplaced(row: PartitionRow) -> Iterable[tuple[str, str]]:
 
 
 async def look_at_hot(b: Backbone) -> list[Finding]:
-    """Look at Redis' version, memory and persistence, and whether each queue is open."""
+    """Look at Redis' version and memory, and whether each queue is open; its persistence does not matter (ADR 7)."""
     info: dict[str, Any] = await b.hot.client.command("INFO")
     version = str(info.get("valkey_version") or info["redis_version"])
     modern = tuple(int(part) for part in version.split(".")[:2]) >= REDIS_LEAST
@@ -154,9 +154,6 @@ async def look_at_hot(b: Backbone) -> list[Finding]:
     if most and used > most * FULL:
         text = f"{used * 100 // most} % of maxmemory is used"
         findings.append(Finding(Level.WARN, "redis", text, "raise maxmemory, or lower HOT_WINDOW"))
-    if not int(info.get("aof_enabled", 0)):
-        fix = "set appendonly yes: a restart else loses leases, and every queue is rebuilt from the log"
-        findings.append(Finding(Level.WARN, "redis", "append-only file is off", fix))
     return findings + await _closed(b)
 
 

@@ -26,7 +26,7 @@ async def rig(place: Place, b: Backbone) -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "Kafka": _kafka() if place.own else "as configured",
-        "Redis": f"{info['redis_version']}, append-only file, fsync every second",
+        "Redis": f"{info['redis_version']}, nothing kept over a restart",
         "PostgreSQL": f"{row[0] if row else '?'}, fsync on",
         "packages": ", ".join(f"{name} {found}" for name in PACKAGES if (found := _version(name))),
         "commit": _commit(),

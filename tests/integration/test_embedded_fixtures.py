@@ -13,7 +13,7 @@ def test_all_three_servers_answer(services: Services):
     assert AdminClient({"bootstrap.servers": services.brokers}).list_topics(timeout=5).brokers
     with redis.Redis.from_url(services.redis_url) as client:
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
-        assert client.config_get("appendonly") == {"appendonly": "yes"}
+        assert client.config_get("appendonly") == {"appendonly": "no"}
     with psycopg.connect(services.database_url) as database:
         assert database.info.server_version >= 180_000
 
