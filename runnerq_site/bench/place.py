@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from django.db import connections
 from psycopg import sql
 
 from queues.conf import Conf, build
-from runnerq_site.embedded.stack import Services, Stack
+from runnerq_site.embedded.stack import Stack
 
 SETTINGS = "runnerq_site.bench.settings"
 type Say = Callable[[str], None]
@@ -34,6 +34,8 @@ class Place:
     environment: dict[str, str]
     database: dict[str, Any]
     own: bool
+    servers: Mapping[str, int]
+    """Name → pid of servers that the bench runs itself."""
 
     def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         """Return a connection to the bench's database, each statement its own transaction."""
@@ -55,12 +57,11 @@ def opened(say: Say) -> Iterator[Place]:
     folder.chmod(0o711)
     stack = None
     try:
-        services = None
         if settings.UNCONFIGURED:
             say("no servers are running here: starting Kafka, Redis and PostgreSQL in a temporary folder")
             stack = Stack(folder / "servers", cache=settings.RUNNERQ_CACHE)
-            services = stack.start()
-        place = _place(folder, services)
+            stack.start()
+        place = _place(folder, stack)
         _create_database(place)
         try:
             yield place
@@ -73,7 +74,7 @@ def opened(say: Say) -> Iterator[Place]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _place(folder: Path, services: Services | None) -> Place:
+def _place(folder: Path, stack: Stack | None) -> Place:
     name = f"bench_{secrets.token_hex(4)}"
     given: dict[str, Any] = dict(settings.RUNNERQ) | {"TOPIC_PREFIX": name, "REDIS_PREFIX": name}
     database = connections["default"].get_connection_params()
@@ -84,13 +85,15 @@ def _place(folder: Path, services: Services | None) -> Place:
         "LOG_LEVEL": "WARNING",
         "PYTHONUNBUFFERED": "1",
     }
-    if services:
+    servers = {each.name: each.pid for each in stack.servers} if stack else {}
+    if stack:
+        services = stack.services
         given["KAFKA"] = given["KAFKA"] | {"bootstrap.servers": services.brokers}
         given["REDIS_URL"] = services.redis_url
         database = psycopg.conninfo.conninfo_to_dict(services.database_url)
         environment |= services.environment()
     wanted = {key: value for key, value in database.items() if key in _CONNECTION} | {"dbname": name}
-    return Place(name, folder, build(given), environment, wanted, own=services is not None)
+    return Place(name, folder, build(given), environment, wanted, own=stack is not None, servers=servers)
 
 
 _CONNECTION = ("host", "port", "user", "password", "sslmode", "sslrootcert", "sslcert", "sslkey")

@@ -1,6 +1,7 @@
 """The same no-ops in other task queues, side by side with ours in one run."""
 
 from queues.services.queues import ensure_queue
+from runnerq_site.bench.cpu import parts_of
 from runnerq_site.bench.crew import crew
 from runnerq_site.bench.figures import Figure, Void, shown
 from runnerq_site.bench.lag import Watch
@@ -66,8 +67,11 @@ async def _once(
 
 
 async def _ours(bench: Bench, count: int) -> tuple[float, float]:
-    with crew(bench.place, bench.queue, types=["bench.noop"], nice_indexer=True), Watch(bench.place) as watch:
-        ran = await run_once(bench, watch, count)
+    with (
+        crew(bench.place, bench.queue, types=["bench.noop"], nice_indexer=True) as found,
+        Watch(bench.place) as watch,
+    ):
+        ran = await run_once(bench, watch, count, parts_of(bench.place, found))
     return ran.enqueue_per_s, ran.run_per_s
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from queues.services.queues import ensure_queue
 from runnerq_site.bench.activities import noop
+from runnerq_site.bench.cpu import Parts, each_us, parts_of, used_s
 from runnerq_site.bench.crew import caught_up, crew, loaded, pause, resume, settled
 from runnerq_site.bench.figures import Figure
 from runnerq_site.bench.lag import Watch
@@ -32,18 +33,20 @@ async def measure(bench: Bench) -> list[Figure]:
     bench.say(f"run: {count:,} no-ops enqueued first, 2 worker processes, 1 keeper, indexer niced")
     await ensure_queue(bench.b, bench.queue)
     with (
-        crew(bench.place, bench.queue, types=["bench.noop"], nice_indexer=True, concurrency=64),
+        crew(bench.place, bench.queue, types=["bench.noop"], nice_indexer=True) as found,
         Watch(bench.place) as watch,
     ):
+        parts = parts_of(bench.place, found)
 
         async def run() -> list[float]:
-            return list((await run_once(bench, watch, count))[1:])
+            return list((await run_once(bench, watch, count, parts))[1:])
 
         await bench.repeat(figures, run)
+        bench.say(bench.note)
     return figures
 
 
-async def run_once(bench: Bench, watch: Watch, count: int) -> Ran:
+async def run_once(bench: Bench, watch: Watch, count: int, parts: Parts) -> Ran:
     """Return how many a second were enqueued and run, how far behind the index ended and for how long (s)."""
     b = bench.b
     await pause(b, bench.queue)
@@ -53,8 +56,10 @@ async def run_once(bench: Bench, watch: Watch, count: int) -> Ran:
     enqueued_s = time.perf_counter() - began
     await loaded(b, bench.queue, count)
     await caught_up(b, bench.queue, watch)
+    before = used_s(parts)
     await resume(b, bench.queue)
     await settled(b, bench.queue, since, count, 60 + count / 200)
+    bench.note = f"Processor time for each activity in the last run, {each_us(before, used_s(parts), count)}."
     ended = time.monotonic()
     await caught_up(b, bench.queue, watch)
     catch_up_s = time.monotonic() - ended
