@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from urllib.parse import urljoin
 
 from playwright.sync_api import sync_playwright
 
@@ -22,6 +23,7 @@ def main(link: str) -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 800}, device_scale_factor=1.5)
         page.goto(link, wait_until="networkidle")
+        page.goto(urljoin(link, "/?window=15m"), wait_until="networkidle")
         page.wait_for_timeout(3_000)
         page.screenshot(path=ROOT / "docs/screenshots/overview.png")
         browser.close()
