@@ -13,6 +13,12 @@ from queues.domain.errors import IndexUnavailable, Misconfigured
 type Pool = AsyncConnectionPool[psycopg.AsyncConnection[TupleRow]]
 
 WAIT_S: Final = 5.0
+_NOT_MIGRATED: Final = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.InvalidSchemaName,
+)
 _AWAY: Final = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 
 
@@ -66,9 +72,15 @@ def translated() -> Iterator[None]:
 
     Raises:
         IndexUnavailable: PostgreSQL did not answer; nothing of the transaction has happened.
+        Misconfigured: the tables are not those of this release.
     """
     try:
         yield
+    except _NOT_MIGRATED as exc:
+        why = str(exc).partition("\n")[0]
+        raise Misconfigured(
+            f"the index's tables are missing or old: run `manage.py migrate` ({why})"
+        ) from exc
     except _AWAY as exc:
         raise IndexUnavailable(f"PostgreSQL: {str(exc).strip() or type(exc).__name__}") from exc
 

@@ -141,8 +141,17 @@ class Gathered:
     records: int = 0
 
 
-def gather(messages: Iterable[RawMessage], sources: Mapping[tuple[str, int], SourceRef]) -> Gathered:
+def gather(
+    messages: Iterable[RawMessage],
+    sources: Mapping[tuple[str, int], SourceRef],
+    at: Mapping[int, int] | None = None,
+) -> Gathered:
     """Sort ``messages`` by activity and decode what will be shown.
+
+    Args:
+        messages: those of one partition in order.
+        sources: every partition that they come from.
+        at: source id → where the index stands; what lies before it is left out, it was read twice.
 
     Raises:
         UnknownSchemaVersion: a newer release wrote one of them: nothing may be passed over.
@@ -151,10 +160,14 @@ def gather(messages: Iterable[RawMessage], sources: Mapping[tuple[str, int], Sou
     entries = found.entries
     source: SourceRef | None = None
     place: tuple[str, int] = ("", -1)
+    stand = -1
     for message in messages:
         if source is None or place != message[:2]:
             place = message[:2]
             source = sources[place]
+            stand = at.get(source.id, -1) if at else -1
+        if message[2] < stand:
+            continue
         found.ends[source.id] = message[2:4]
         found.records += 1
         try:

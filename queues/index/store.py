@@ -14,7 +14,7 @@ from psycopg.types.numeric import Int8BinaryLoader
 
 from queues import failpoints
 from queues.conf import Conf
-from queues.domain.errors import Unavailable
+from queues.domain.errors import IndexUnavailable, Unavailable
 from queues.index import statements
 from queues.index.connection import connection_settings, translated
 from queues.index.dictionary import Dictionary, Partition
@@ -85,14 +85,17 @@ class IndexStore:
         """
         with translated():
             connection = await self._open()
+            if not self.dictionary.sources:
+                # A new session: PostgreSQL may have come back without its last moments.
+                raise PositionMoved({})
             await self.dictionary.ensure(connection, gathered)
             for attempt in range(1, ATTEMPTS + 1):
                 try:
                     return await self._write(connection, gathered, careful=attempt > 1)
-                except (psycopg.errors.UniqueViolation, *_REFUSED):
+                except (psycopg.errors.UniqueViolation, *_REFUSED) as exc:
                     # Another indexer made the row just now, something was left over, a document is no jsonb.
                     if attempt == ATTEMPTS:
-                        raise
+                        raise IndexUnavailable(f"PostgreSQL refuses a batch: {str(exc).strip()}") from exc
         raise AssertionError("unreachable")
 
     async def close(self) -> None:

@@ -54,6 +54,8 @@ class Indexer(Loop):
         self._chores = IndexChores(b, on_commit or live.on_commit)
         self._reader: GroupReader | None = None
         self._version = -1
+        self._stood: dict[Partition, int] = {}
+        """Where the index stands, as far as this indexer knows; -1: nothing was read."""
         self._held: list[RawMessage] = []
         self._ahead: asyncio.Task[list[RawMessage]] | None = None
         self._wrote_at = 0.0
@@ -78,9 +80,13 @@ class Indexer(Loop):
         except PositionLost as exc:
             await self._go_on_without_lost(exc)
             return 0
-        gathered = gather(self._held, self._store.dictionary.sources)
+        if {m[:2] for m in self._held} - self._store.dictionary.sources.keys():
+            await self._stand_anew()
+            return 0
+        gathered = gather(self._held, self._store.dictionary.sources, self._store.at)
         self._reach_ends(gathered)
         if not gathered.ends:
+            self._held = []
             return 0
         try:
             batch = await self._store.write(gathered)
@@ -105,10 +111,11 @@ class Indexer(Loop):
             await asyncio.gather(ahead, return_exceptions=True)
         if self._reader is not None:
             await self._reader.close()
-        self._reader, self._held, self._version = None, [], -1
+        self._reader, self._held, self._stood, self._version = None, [], {}, -1
 
     async def _stand(self, partitions: list[Partition]) -> Mapping[Partition, int]:
         stood = await self._store.stand(partitions)
+        self._stood |= {partition: stood.get(partition, -1) for partition in partitions}
         self._chores.committed(stood, {})
         return stood
 
@@ -142,7 +149,8 @@ class Indexer(Loop):
         """Move positions over ends that hold no record any more (compaction), and note how long the log is."""
         reader, store = self._reader, self._store
         assert reader is not None
-        for partition, end in reader.at_end.items():
+        # What was read ahead lies before the ends that its reader has seen.
+        for partition, end in reader.at_end.items() if self._ahead is None else ():
             source = store.dictionary.sources.get(partition)
             if source is not None and source.id in store.at:
                 following, at_ms = gathered.ends.get(source.id, (store.at[source.id], 0))
@@ -158,16 +166,12 @@ class Indexer(Loop):
 
     async def _stand_anew(self) -> None:
         """Take the index's word for where it is: go on after what another wrote, or back to what was lost."""
-        before = dict(self._store.at)
-        partitions = list(self._store.dictionary.sources)
+        before = dict(self._stood)
         held = {(m.topic, m.partition) for m in self._held}
-        stand = await self._store.stand({*partitions, *held})
-        sources = self._store.dictionary.sources
-        back = [p for p in held if stand.get(p, -1) < before.get(sources[p].id, 2**63)]
-        if back:
+        await self._stand([*{*before, *held}])
+        if any(self._stood[p] < at for p, at in before.items()):
             logger.warning("indexer: the index stands further back than it was: reading again from there")
             await self._rejoin()
-        self._held = [m for m in self._held if m.offset >= stand.get((m.topic, m.partition), 0)]
 
     async def _rejoin(self) -> None:
         """Read on from where the index stands, whatever was read ahead."""
@@ -176,6 +180,7 @@ class Indexer(Loop):
 
     async def _revoked(self, partitions: list[Partition]) -> None:
         gone = set(partitions)
+        self._stood = {p: at for p, at in self._stood.items() if p not in gone}
         self._held = [m for m in self._held if (m.topic, m.partition) not in gone]
 
     async def _go_on_without_lost(self, exc: PositionLost) -> None:
@@ -199,4 +204,5 @@ class Indexer(Loop):
         lag_s = max(time.time() - newest_ms / 1000, 0.0) if newest_ms else 0.0
         for queue, marks in batch.dirty.items():
             observe.indexed.send(observe.Counted(queue, len(marks), lag_s))
+        self._stood |= positions
         self._chores.committed(positions, batch.dirty)

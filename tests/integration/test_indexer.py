@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import re
 import time
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ from queues import failpoints
 from queues.conf import Conf
 from queues.domain.activity import Activity
 from queues.domain.codes import StateCode
-from queues.domain.errors import UnknownSchemaVersion
+from queues.domain.errors import IndexUnavailable, UnknownSchemaVersion
 from queues.domain.ids import new_id
 from queues.domain.record import Kind
 from queues.domain.states import State
@@ -154,6 +155,44 @@ async def test_two_indexers_that_read_the_same_partitions_are_harmless(b: Backbo
     await append(b, log)
     async with indexer(b, group=f"{log.prefix}-a") as one, indexer(b, group=f"{log.prefix}-b") as two:
         await caught_up(b, log, one, two)
+    await agrees(b, log)
+
+
+async def test_a_backlog_that_is_read_ahead_is_counted_exactly(b: Backbone, log: Log):
+    lives(log, 60)
+    await append(b, log)
+    b.conf = dataclasses.replace(b.conf, index_batch=25)
+    failpoints.arm({"index.written": "once:raise"})
+    with pytest.raises(failpoints.FailpointError):
+        async with indexer(b) as one:
+            await caught_up(b, log, one)
+    async with indexer(b) as one:
+        await caught_up(b, log, one)
+    await agrees(b, log)
+
+
+async def test_a_session_that_postgresql_ended_is_made_anew(b: Backbone, log: Log):
+    lives(log, 20)
+    await append(b, log)
+    async with indexer(b) as one:
+        await caught_up(b, log, one)
+        known = len(log.messages)
+        lives(log, 20)
+        await b.log.append(
+            [Message(m.topic, m.partition, m.key, m.value, m.headers) for m in log.messages[known:]]
+        )
+        async with (await b.index()).connection() as connection:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'runnerq-indexer'"
+            )
+
+        async def stepped() -> bool:
+            with contextlib.suppress(IndexUnavailable):
+                await one.step()
+            positions = await reads.positions(await b.index())
+            return {p: positions.get(p) for p in log.ends} == log.ends
+
+        await reached(stepped, 60)
     await agrees(b, log)
 
 

@@ -278,6 +278,15 @@ def test_a_record_that_is_none_of_ours_is_kept_aside_with_its_reason(change):
     assert gathered.ends == {SOURCES[completed.topic, 0].id: (1, completed.timestamp_ms)}
 
 
+def test_what_lies_before_the_position_was_read_twice_and_is_left_out():
+    log, a = one()
+    at = {SOURCES[place].id: end for place, end in log.ends.items()}
+    gathered = gather(log.messages, SOURCES, at)
+    assert (gathered.entries, gathered.ends, gathered.records) == ({}, {}, 0)
+    at[SOURCES[f"{PREFIX}-q-completed", 0].id] = 0
+    assert list(gather(log.messages, SOURCES, at).entries) == [a.id]
+
+
 def test_the_body_of_the_index_has_the_defaults_of_an_activity():
     a = msgspec.structs.asdict(Activity(id="i", queue="q", type="t"))
     for f in msgspec.structs.fields(Body):
