@@ -163,7 +163,7 @@ def keep_error(errors: tuple[Failure, ...], failure: Failure) -> tuple[Failure, 
         stack=_clip(failure.stack, MAX_ERROR_BYTES // 2),
     )
     kept = [*errors, cut][-MAX_ERRORS:]
-    while len(kept) > 1 and sum(len(f.message) + len(f.stack) for f in kept) > MAX_ERROR_BYTES // 2:
+    while len(kept) > 1 and sum(_size(f.message) + _size(f.stack) for f in kept) > MAX_ERROR_BYTES * 3 // 4:
         kept.pop(0)
     return tuple(kept)
 
@@ -171,6 +171,13 @@ def keep_error(errors: tuple[Failure, ...], failure: Failure) -> tuple[Failure, 
 def _clip(text: str, limit: int) -> str:
     # A lone surrogate cannot be encoded: one hostile message would make the settle fail for ever.
     text = text.encode("utf-8", "replace").decode()
-    if len(text) <= limit:
-        return text
-    return f"{text[: limit // 2]}\n… {len(text) - limit} characters left out …\n{text[-(limit // 2) :]}"
+    shown, half = text, limit // 2
+    while _size(shown) > limit:
+        # A character may take six bytes of JSON.
+        half = half * 3 // 4
+        shown = f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+    return shown
+
+
+def _size(text: str) -> int:
+    return len(_encoder.encode(text))

@@ -16,6 +16,9 @@ from queues.domain.states import State
 MAX_SPAN_MS = 10 * 365 * 24 * 3_600_000
 MAX_TAGS = 32
 MAX_TAG_CHARS = 128
+MAX_LIMITS = 16
+MAX_KEY_CHARS = 512
+MAX_META_BYTES = 64 * 1024
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,9 +75,19 @@ def require_options(o: Options) -> Options:
         raise InvalidOption(f"tags: at most {MAX_TAGS} of 1 to {MAX_TAG_CHARS} characters")
     if len(o.id) > 128 or any(c.isspace() or c == ":" or not c.isprintable() for c in o.id):
         raise InvalidOption("id: at most 128 printable characters without spaces and ':'")
-    if any(limit.most < 1 for limit in o.limits):
-        raise InvalidOption("limits: each must allow at least 1")
+    _require_small(o)
     return o
+
+
+def _require_small(o: Options) -> None:
+    # What these add to a record has no limit of its own: an activity that outgrew its record could never be settled.
+    if len(o.limits) > MAX_LIMITS or any(limit.most < 1 for limit in o.limits):
+        raise InvalidOption(f"limits: at most {MAX_LIMITS}, and each must allow at least 1")
+    keys = (o.key, o.unique.key if o.unique else "", *(limit.key for limit in o.limits))
+    if any(len(key) > MAX_KEY_CHARS for key in keys):
+        raise InvalidOption(f"key, unique and limits: keys of at most {MAX_KEY_CHARS} characters")
+    if len(msgspec.json.encode(o.meta)) > MAX_META_BYTES:
+        raise InvalidOption(f"meta: at most {MAX_META_BYTES:,} bytes of JSON")
 
 
 class _Latest:
