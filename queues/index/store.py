@@ -4,6 +4,7 @@ Commits are not flushed one by one (``synchronous_commit=off``): a crash of Post
 rows and of positions alike, so what was lost is read again.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -58,6 +59,8 @@ class IndexStore:
     def __init__(self, conf: Conf) -> None:
         self._conf = conf
         self._connection: AsyncConnection[Any] | None = None
+        # A rebalance asks for positions while a batch is being written: not inside its transaction.
+        self._turn = asyncio.Lock()
         self.dictionary = Dictionary(conf)
         self.at: dict[int, int] = {}
         """Source id → where the index stands, as far as this indexer knows; -1: nothing was read."""
@@ -69,6 +72,10 @@ class IndexStore:
             IndexUnavailable: PostgreSQL is away.
         """
         wanted = list(partitions)
+        async with self._turn:
+            return await self._stand(wanted)
+
+    async def _stand(self, wanted: list[Partition]) -> dict[Partition, int]:
         with translated():
             stood = await self.dictionary.ensure_sources(await self._open(), wanted)
         for partition in wanted:
@@ -83,6 +90,10 @@ class IndexStore:
             PositionMoved: nothing was written; ``stand`` tells where the index is.
             IndexUnavailable: nothing was written, or (rarely) all of it: ``stand`` tells.
         """
+        async with self._turn:
+            return await self._write_in_turn(gathered)
+
+    async def _write_in_turn(self, gathered: Gathered) -> Batch:
         with translated():
             connection = await self._open()
             if not self.dictionary.sources:
