@@ -123,7 +123,7 @@ def manage(*arguments: str, nice: int = 0) -> list[str]:
 
 
 @contextmanager
-def running(child: Child, ready: str = "", seconds: float = 60.0) -> Iterator[Child]:
+def running(child: Child, ready: str = "", seconds: float = 180.0) -> Iterator[Child]:
     """Give the child once it has printed ``ready``; stop it in the end."""
     try:
         if ready:
