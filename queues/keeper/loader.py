@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from queues import observe
-from queues.domain.errors import QueueError
+from queues.domain.errors import PositionLost, QueueError
 from queues.domain.priority import Band
 from queues.domain.record import STAGES, Kind
 from queues.hot import reads
@@ -64,7 +64,11 @@ class Loader(Loop):
         """Load what has come; return how many records."""
         await self._follow_directory()
         assert self._reader is not None
-        messages = await self._reader.read(self._b.conf.load_batch, WAIT_S)
+        try:
+            messages = await self._reader.read(self._b.conf.load_batch, WAIT_S)
+        except PositionLost as exc:
+            await self._go_on_without_lost(exc)
+            return 0
         batches: dict[Partition, list[RawMessage]] = {}
         for m in messages:
             batches.setdefault((m.topic, m.partition), []).append(m)
@@ -168,6 +172,18 @@ class Loader(Loop):
                 await self._restand(queue)
             except QueueError as exc:
                 logger.debug("loader.restand queue=%s %s", queue, exc)
+
+    async def _go_on_without_lost(self, exc: PositionLost) -> None:
+        """Move over records that expired before they were loaded; what they settled may run again after a rebuild."""
+        assert self._reader is not None
+        mine = [p for p in self._reader.assignment() if p in self._epochs]
+        for p, begin in (await self._b.admin.begin_offsets(mine)).items():
+            if self._following.get(p, 0) < begin:
+                queue, kind, band = self._directory.topics[p[0]]
+                await Stage(self._b, queue, kind, Band(band), p, self._epochs[p]).reach(begin)
+                self._reader.seek(p, begin)
+                self._note(p, begin)
+                logger.error("loader: %s; going on at %d of %s[%d]", exc, begin, *p)
 
     # -- what was read ------------------------------------------------------------------------------------------
 
