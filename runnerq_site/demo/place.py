@@ -4,7 +4,6 @@ import logging
 import os
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from queues.conf import get_conf
@@ -12,12 +11,6 @@ from runnerq_site import environment
 from runnerq_site.embedded.stack import Services
 
 _ELSEWHERE = ("KAFKA_", "RUNNERQ_KAFKA", "RUNNERQ_REDIS_URL")
-
-
-def require_debug() -> None:
-    """Pass when this is a place to try things out."""
-    if not settings.DEBUG:
-        raise ImproperlyConfigured("the demo is for development: unset DEBUG, or set it to 1")
 
 
 def settle_in(services: Services) -> None:

@@ -21,7 +21,7 @@ from runnerq_site.demo.screen import Screen
 
 GROUP: Final = 25
 GROUP_ONCE: Final = 100
-STUCK_S: Final = 60.0
+STUCK_S: Final = 180.0
 BACKLOG_S: Final = 60
 """Feeding holds while more waits than so many seconds of it."""
 _SLOW_S: Final = 20.0

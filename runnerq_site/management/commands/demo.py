@@ -16,7 +16,6 @@ from runnerq_site.demo.account import open_account
 from runnerq_site.demo.files import find_files, installed_packages
 from runnerq_site.demo.household import Household
 from runnerq_site.demo.ledger import Ledger
-from runnerq_site.demo.place import require_debug
 from runnerq_site.demo.screen import Screen
 from runnerq_site.demo.show import Plan, Show
 from runnerq_site.embedded.errors import EmbeddedError
@@ -61,7 +60,8 @@ class Command(BaseCommand):
         parser.add_argument("--no-web", action="store_true", help="without the console")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        require_debug()
+        if not settings.DEBUG:
+            raise CommandError("the demo is for trying things out: unset DEBUG, or set it to 1", returncode=2)
         screen = Screen()
         plan = _plan(options)
         web = not (options["once"] or options["no_web"])
