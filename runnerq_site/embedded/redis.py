@@ -34,7 +34,7 @@ set-proc-title no
 
 
 class Redis(Server):
-    """Listen on 127.0.0.1 with a password; keep nothing over a restart, after which all is read from the log (ADR 7)."""
+    """Listen on 127.0.0.1 with a password; keep nothing over a restart: the log has it all (ADR 7)."""
 
     name = "redis"
 
