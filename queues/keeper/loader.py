@@ -177,8 +177,13 @@ class Loader(Loop):
         """Move over records that expired before they were loaded; what they settled may run again after a rebuild."""
         assert self._reader is not None
         mine = [p for p in self._reader.assignment() if p in self._epochs]
-        for p, begin in (await self._b.admin.begin_offsets(mine)).items():
-            if self._following.get(p, 0) < begin:
+        begins = await self._b.admin.begin_offsets(mine)
+        behind = [p for p in mine if self._following.get(p, 0) < begins[p]]
+        if not behind:
+            # Not expired, but ahead of a log that was cut: nothing here can tell what is missing.
+            raise exc
+        for p, begin in begins.items():
+            if p in behind and p in self._epochs:
                 queue, kind, band = self._directory.topics[p[0]]
                 await Stage(self._b, queue, kind, Band(band), p, self._epochs[p]).reach(begin)
                 self._reader.seek(p, begin)

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -35,11 +36,12 @@ class Lease:
     """The right to settle one attempt. ``fence`` orders attempts; ``version`` is the settle's to come.
 
     ``sealed`` keeps the record of a settle under way: after an unknown append only the very same may be repeated.
+    ``seen_s`` is when it was last known to be held (monotonic s).
     """
 
     __slots__ = (
         "_activity", "address", "attempt", "body", "claimed_ms", "deadline_ms", "earlier", "fence", "id", "partition",
-        "queue", "sealed", "stale", "token", "type", "version", "worker",
+        "queue", "sealed", "seen_s", "stale", "token", "type", "version", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +66,7 @@ class Lease:
         self._activity: Activity | None = None
         self.sealed: Any = None
         self.stale = False
+        self.seen_s = time.monotonic()
 
     def activity(self) -> Activity:
         """Return the activity as claimed: active, with attempt, fence, worker and time of this claim."""

@@ -1,5 +1,6 @@
 """Renew leases, and learn which are lost."""
 
+import time
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -33,4 +34,6 @@ async def renew_leases(b: Backbone, leases: Sequence[Lease], lease_s: float | No
         digits = await b.hot.renew(queue, lease_ms, [(leases[at].id, leases[at].fence) for at in places])
         for at, digit in zip(places, digits, strict=True):
             answers[at] = _DIGITS[digit]
+            if digit == "1":
+                leases[at].seen_s = time.monotonic()
     return answers

@@ -1,5 +1,6 @@
 """Settle: append what an attempt came to, then let it take effect; the answer is what apply said."""
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -7,10 +8,11 @@ from msgspec import Raw
 
 from queues import failpoints, observe
 from queues.domain.activity import Activity, Failure, Reason, encode_activity
-from queues.domain.errors import HotUnavailable, LeaseLost, LogUnavailable, OutcomeUnknown
+from queues.domain.errors import HotUnavailable, LeaseLost, LogUnavailable, OutcomeUnknown, QueueError
 from queues.domain.events import EventType
 from queues.domain.outcomes import Ending, Outcome, failed, settle_version
 from queues.domain.record import Headers, Kind, later_headers, record_key, stage_of
+from queues.hot import reads
 from queues.hot.keys import code_of
 from queues.hot.pack import row_of
 from queues.hot.view import COUNTED, OLD_EPOCH
@@ -20,6 +22,7 @@ from queues.services.backbone import Backbone, now_ms
 from queues.services.claim import Lease
 from queues.services.commit import Groups
 from queues.services.events import message_of
+from queues.services.heartbeat import Held, renew_leases
 
 MOST_RESULT_IN_HOT = 64 * 1024
 UNKNOWN_OFFSET = 2**52
@@ -63,6 +66,7 @@ async def settle(b: Backbone, lease: Lease, outcome: Outcome, *, started_ms: int
         raise _stale(lease)
     if lease.sealed is None:
         lease.sealed = _seal_outcome(b, lease, outcome, started_ms)
+    await _require_memory(b, lease)
     try:
         await b.groups("settle", _groups).submit(lease.queue, lease.sealed)
     except OldEpoch:
@@ -88,12 +92,37 @@ async def settle_many(b: Backbone, queue: str, ended: Sequence[Ended]) -> list[B
             continue
         if lease.sealed is None:
             lease.sealed = _seal_outcome(b, lease, outcome, started_ms)
+        try:
+            await _require_memory(b, lease)
+        except QueueError as exc:
+            answers[at] = exc
+            continue
         places.append(at)
     said = await commit_sealed(b, queue, [ended[at].lease.sealed for at in places])
     for at, answer in zip(places, said, strict=True):
         answers[at] = answer
         ended[at].lease.stale = isinstance(answer, OldEpoch)
     return answers
+
+
+async def _require_memory(b: Backbone, lease: Lease) -> None:
+    """Pass while whatever became of a lost lease is certainly remembered in Redis.
+
+    A retry that is appended after the stub of another settlement has been forgotten would be dropped by the hot view
+    and yet be the newest record; so one of a lease not seen for long is appended only when the lease is still held.
+
+    Raises:
+        LeaseLost: it is not; nothing was appended. HotUnavailable: it cannot be told; repeat.
+    """
+    length_s = max((lease.deadline_ms - lease.claimed_ms) / 1000, 0.0)
+    if lease.sealed.kind is not Kind.RETRY or time.monotonic() - lease.seen_s < length_s + b.conf.stub_s / 2:
+        return
+    [held] = await renew_leases(b, [lease])
+    if held is Held.HELD:
+        return
+    record = await reads.find(b.hot, lease.queue, lease.id)
+    if record is None or record.version != lease.version:
+        raise LeaseLost(f"activity {lease.id}: the lease was lost long ago")
 
 
 def _stale(lease: Lease) -> LeaseLost:

@@ -127,7 +127,9 @@ class History:
     async def _append_and_die(self) -> None:
         if (lease := self._some()) is None:
             return
-        sealed = _seal_outcome(self.s.b, lease, self.random.choice([*TERMINAL_OUTCOMES, failure()]), 0)
+        # Who was silent for longer than stubs are kept asks before it appends a retry.
+        outcomes = TERMINAL_OUTCOMES if lease.seen_s < 0 else (*TERMINAL_OUTCOMES, failure())
+        sealed = _seal_outcome(self.s.b, lease, self.random.choice(outcomes), 0)
         topic = topic_name(self.s.b.conf, self.queue, sealed.kind)
         key = record_key(lease.id, sealed.activity.version)
         await self.s.b.log.append([Message(topic, sealed.partition, key, sealed.body, sealed.headers)])
@@ -183,7 +185,9 @@ class History:
         await self.s.schedule()
 
     async def _trim(self) -> None:
-        """Forget what the index would have by now, however young it is."""
+        """Forget what the index would have by now: a minute passes."""
+        for lease in self.leases:
+            lease.seen_s = -1e9
         await self.s.look()
         ends = await self.s.b.admin.end_offsets(self.s.directory.of(self.queue, Kind.COMPLETED, Kind.DLQ))
         passed = {

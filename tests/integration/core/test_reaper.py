@@ -13,11 +13,12 @@ from queues.domain.states import State
 from queues.keeper.reaper import REAP, Reaper
 from queues.log.producer import Message
 from queues.log.topics import topic_name
+from queues.services.cancel import cancel
 from queues.services.claim import Lease
 from queues.services.decide import decide
 from queues.services.settle import _seal_outcome, settle
 from tests.protocol.folding import assert_views_agree
-from tests.protocol.system import System, failure
+from tests.protocol.system import System, activity, failure
 
 pytestmark = pytest.mark.django_db
 DONE = completed(b'"done"')
@@ -114,6 +115,21 @@ async def test_a_late_record_of_an_old_reaper_after_a_completed_settle_is_a_ghos
     ghost = next(r for r in logged.records if r.version == old.version)
     assert ghost.kind is Kind.RETRY
     assert logged.nulled(ghost)
+
+
+async def test_a_retry_of_a_lease_not_seen_for_long_is_appended_only_when_it_is_still_held(s: System):
+    await s.enqueue(*(activity("q", max_attempts=9) for _ in range(2)))
+    held, lost = await s.claim("q")
+    await cancel(s.b, "q", lost.id, actor="a", reason="")
+    for lease in (held, lost):
+        lease.seen_s -= 1_000
+    with pytest.raises(LeaseLost):
+        await s.settle(lost, failure())
+    await s.settle(held, failure())
+    await s.settle(held, failure())
+    logged = await assert_views_agree(s, "q")
+    assert {r.kind for r in logged[lost.id].records} == {Kind.PENDING, Kind.COMPLETED}
+    assert logged[held.id].newest.version == held.version
 
 
 _FIELDS = (
