@@ -1,11 +1,9 @@
 """The highest rate at which no-ops run while the index stays within a second of the log."""
 
-import contextlib
-
 from queues.services.queues import ensure_queue
 from runnerq_site.bench.activities import paced
 from runnerq_site.bench.crew import caught_up, crew, loaded, pause, resume, settled
-from runnerq_site.bench.figures import Figure, Void, percentile
+from runnerq_site.bench.figures import Figure, percentile
 from runnerq_site.bench.lag import Watch
 from runnerq_site.bench.ledger import ENDS, account, ends
 from runnerq_site.bench.scenario import Bench, Scenario
@@ -23,7 +21,7 @@ async def measure(bench: Bench) -> list[Figure]:
         Figure("run_indexed_per_s", "run with the index within 1 s", "/s", 5_000),
         Figure("run_indexed_lag_p99_ms", "index lag p99 at that rate", "ms", MOST_LAG_MS, at_least=False),
     ]
-    seconds = (bench.count / FIRST) if bench.count else (10.0 if bench.full else 4.0)
+    seconds = max(bench.count / FIRST, 2.0) if bench.count else (10.0 if bench.full else 4.0)
     bench.say(
         f"run_indexed: {seconds:.0f} s at each rate, 2 worker processes, 1 keeper with the indexer in it"
     )
@@ -41,33 +39,24 @@ async def measure(bench: Bench) -> list[Figure]:
 
 
 async def _search(bench: Bench, watch: Watch, seconds: float) -> list[float]:
-    """Return the highest rate found and its lag.
-
-    Raises:
-        Void: not even the least rate is sustained.
-    """
-    rate, best = FIRST, None
+    """Return the highest rate sustained and its lag; 0 and the last lag seen when not even the least one is."""
+    rate, best = FIRST, [0.0, 0.0]
     while rate >= LEAST:
-        found = None
-        with contextlib.suppress(_Slower):
-            found = await _at(bench, watch, rate, int(rate * seconds))
-        if found and found[1] <= MOST_LAG_MS:
-            best = found
+        reached, lag_ms = await _at(bench, watch, rate, int(rate * seconds))
+        if lag_ms <= MOST_LAG_MS and reached >= rate * KEPT:
+            best = [reached, lag_ms]
             if rate < FIRST:
-                return best
+                break
             rate += STEP
-        elif best:
-            return best
+        elif best[0]:
+            break
         else:
+            best[1] = lag_ms
             rate -= STEP
-    raise Void(f"the index does not stay within {MOST_LAG_MS} ms even at {LEAST:,}/s")
+    return best
 
 
-class _Slower(Exception):
-    """The workers did not reach the rate."""
-
-
-async def _at(bench: Bench, watch: Watch, rate: int, count: int) -> list[float]:
+async def _at(bench: Bench, watch: Watch, rate: int, count: int) -> tuple[float, float]:
     """Return the rate reached and the lag p99 (ms) of the settlements."""
     b = bench.b
     await pause(b, bench.queue)
@@ -82,9 +71,7 @@ async def _at(bench: Bench, watch: Watch, rate: int, count: int) -> list[float]:
     found.require(count)
     reached, lag_ms = count / found.seconds, percentile(watch.lags_ms(found.appended_ms), 0.99)
     bench.say(f"    at {rate:,}/s: {reached:,.0f}/s reached, index lag p99 {lag_ms:,.0f} ms")
-    if reached < rate * KEPT:
-        raise _Slower
-    return [reached, lag_ms]
+    return reached, lag_ms
 
 
 SCENARIO = Scenario("run_indexed", "the rate that runs with the index within a second of the log", measure)
