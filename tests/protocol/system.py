@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewPartitions
 from django.conf import settings
 
 from queues.conf import Conf, build
@@ -26,6 +26,7 @@ from queues.keeper.loader import Loader
 from queues.keeper.reaper import Reaper
 from queues.keeper.rebuilder import Rebuilder
 from queues.keeper.scheduler import Scheduler
+from queues.log.settings import client_settings
 from queues.services.backbone import Backbone, now_ms
 from queues.services.claim import Lease, claim
 from queues.services.enqueue import Accepted, enqueue_activities
@@ -141,10 +142,18 @@ class System:
         """Remove all settlements up to now from the log, as if they had expired."""
         await self.look()
         ends = await self.b.admin.end_offsets(self.directory.of(queue, Kind.COMPLETED))
-        admin = AdminClient(self.b.conf.kafka)
         asked = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
-        for future in admin.delete_records(asked).values():
+        for future in self._admin().delete_records(asked).values():
             await asyncio.wrap_future(future)
+
+    async def add_partitions(self, topics: Sequence[str], count: int) -> None:
+        """Let these topics have so many partitions, one after the other."""
+        for topic in topics:
+            for future in self._admin().create_partitions([NewPartitions(topic, count)]).values():
+                await asyncio.wrap_future(future)
+
+    def _admin(self) -> AdminClient:
+        return AdminClient(client_settings(self.b.conf))
 
     async def behind(self, queue: str, ends: dict[tuple[str, int], int]) -> dict[str, tuple[int, int]]:
         """Return position and end of each partition that the hot view has not passed."""

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.integration.core.conftest import Start
+from tests.integration.core.indexing import assert_index_agrees
 from tests.protocol.history import History
 
 pytestmark = pytest.mark.django_db
@@ -18,7 +19,8 @@ async def live_through(start: Start, seed: int, steps: int) -> None:
         try:
             for _ in range(steps):
                 await history.step()
-            await history.drain()
+            logged = await history.drain()
+            await assert_index_agrees(s, "q", logged)
         except AssertionError as exc:
             exc.add_note(f"seed {seed}:\n" + "\n".join(history.log))
             raise

@@ -290,6 +290,29 @@ async def test_two_loaders_on_one_partition_load_each_record_once(s: System):
     await assert_views_agree(s, "q")
 
 
+async def test_partitions_that_are_added_later_are_loaded_and_rebuilt_too(start: Start):
+    async with start() as s:
+        first = activity("q")
+        await s.enqueue(first)
+        await s.load_some("q", 5)
+        later = (Kind.COMPLETED, Kind.DLQ, Kind.RETRY, Kind.PENDING)
+        await s.add_partitions([topic_name(s.b.conf, "q", kind) for kind in later], 3)
+        second, third = activity("q"), activity("q")
+        async with start() as fresh:
+            # A producer learns of partitions within half a minute; a new one knows them.
+            await append(fresh, second, partition=1)
+            await append(fresh, third, partition=2)
+            await s.load("q")
+            leases = await fresh.claim("q")
+            assert {x.id for x in leases} == {first.id, second.id, third.id}
+            for lease in leases[:2]:
+                await fresh.settle(lease, DONE)
+            await fresh.flush()
+            await fresh.rebuild()
+            assert await fresh.run_all("q", DONE) == [leases[2].id]
+        await assert_views_agree(s, "q")
+
+
 async def test_a_loader_that_dies_after_each_of_its_steps_goes_on_where_it_was(s: System):
     points = ["loader.loaded", "loader.nulled", "loader.applied", "loader.moved"]
     for n, point in enumerate(points * 2):

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from queues.domain.errors import EnqueueUnknown, HotUnavailable, LeaseLost, OutcomeUnknown
+from queues.domain.errors import EnqueueUnknown, HotUnavailable, LeaseLost, LogUnavailable, OutcomeUnknown
 from queues.domain.outcomes import completed
+from queues.log.topics import max_record_bytes
 from queues.services.claim import claim
+from queues.services.heartbeat import Held, renew_leases
 from queues.services.queues import ensure_queue
+from queues.services.settle import _seal_outcome, commit_sealed
 from runnerq_site.embedded.stack import Stack
 from tests.integration.core.conftest import Start
 from tests.protocol.folding import assert_views_agree
@@ -91,6 +94,20 @@ async def test_a_settle_that_kafka_does_not_answer_is_unknown_and_its_repeat_cou
         logged = (await assert_views_agree(s, "q"))[activity_id]
         assert {r.version for r in logged.records} == {0, lease.version}
         assert len({r.body for r in logged.records}) == 2
+
+
+async def test_in_a_batch_each_settle_is_answered_by_its_own_report(start: Start):
+    async with start() as s:
+        await s.enqueue(*(activity("q") for _ in range(3)))
+        leases = await s.claim("q")
+        sealed = [_seal_outcome(s.b, lease, DONE, 0) for lease in leases]
+        too_large = b" " * (max_record_bytes(s.b.conf) + 10_000)
+        sealed[1] = sealed[1]._replace(body=too_large)
+        answers = await commit_sealed(s.b, "q", sealed)
+        assert [type(a) for a in answers] == [type(None), LogUnavailable, type(None)]
+        assert await renew_leases(s.b, leases) == [Held.LOST, Held.HELD, Held.LOST]
+        await s.settle(leases[1], DONE)
+        await assert_views_agree(s, "q")
 
 
 async def test_with_redis_away_enqueues_are_accepted_and_loaded_when_it_is_back(start: Start):
