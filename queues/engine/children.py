@@ -1,23 +1,30 @@
 """Processes for CPU-bound handlers: one attempt at a time each, killed and replaced singly."""
 
 import asyncio
+import logging
 import signal
 import subprocess
 from collections.abc import Callable
 from typing import Final
 
 from queues.domain.errors import Unavailable
-from queues.domain.outcomes import Outcome
+from queues.domain.outcomes import Outcome, snoozed
 from queues.engine import endings, wire
 from queues.engine.attempt import Attempt
 
-START_TIMEOUT_S: Final = 60.0
+log = logging.getLogger(__name__)
+START_TIMEOUT_S: Final = 120.0
+AGAIN_MS: Final = 5_000
 REAP_EVERY_S: Final = 0.05
 MODULE: Final = "queues.engine.child"
 
 
 class ChildDied(Unavailable):
     """The process ended without an answer; the text says how."""
+
+
+class ChildLate(Unavailable):
+    """The process was not ready in time: the machine is busy, the attempt has not begun."""
 
 
 class Child:
@@ -46,7 +53,7 @@ class Child:
                 await child._greeted()
         except TimeoutError:
             child.kill()
-            raise ChildDied(f"did not start within {START_TIMEOUT_S:.0f} s") from None
+            raise ChildLate(f"no process started within {START_TIMEOUT_S:.0f} s") from None
         except BaseException:
             child.kill()
             raise
@@ -117,6 +124,9 @@ class Children:
             child = self._take_idle() or await Child.start()
             begun()
             outcome = await child.run(_job(attempt, limit), attempt)
+        except ChildLate as exc:
+            log.warning("a CPU-bound attempt is put off: %s", exc)
+            return snoozed(AGAIN_MS)
         except ChildDied as exc:
             if child is not None:
                 child.kill()

@@ -16,6 +16,7 @@ from queues.domain.errors import (
     PayloadTooLarge,
     QueueError,
 )
+from queues.domain.events import EventType
 from queues.domain.priority import Band
 from queues.domain.record import Kind, first_headers, record_key
 from queues.hot.pack import row_of
@@ -23,6 +24,7 @@ from queues.log.producer import Message, Report
 from queues.log.topics import topic_name
 from queues.services.backbone import Backbone
 from queues.services.commit import Groups
+from queues.services.events import message_of
 from queues.services.queues import ensure_queue
 from queues.services.reserve import Reserved, confirm, reserve
 
@@ -120,6 +122,14 @@ async def _flush(b: Backbone, key: Group, items: list[list[Activity]]) -> list[l
     )
     failpoints.hit("enqueue.appended")
     observe.enqueued.send(observe.Counted(queue, len(activities), time.perf_counter() - began))
+    if b.conf.events_enqueued:
+        b.log.post(
+            [
+                message_of(b, a, EventType.ENQUEUED, partition)
+                for a, report in zip(activities, reports, strict=True)
+                if not report.error
+            ]
+        )
     work = _let_in(b, queue, band, partition, activities, bodies, reports)
     if len(activities) <= AWAITED_MOST:
         await work
