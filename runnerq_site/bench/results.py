@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runnerq_site.bench.figures import Figure, shown
+from runnerq_site.bench.scenario import Bench
 
 HEAD = """\
 # Results
@@ -23,14 +24,14 @@ def write(
     rig: Mapping[str, str],
     scenario: str,
     figures: Sequence[Figure],
-    note: str,
+    bench: Bench,
     arguments: Sequence[str],
 ) -> None:
     """Put the figures into the file, in place of those of the same scenario."""
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     sections = dict(re.findall(r"<!-- (\S+) -->\n(.*?)<!-- /\1 -->\n", before, re.DOTALL))
     sections["rig"] = _rig(rig)
-    sections[scenario] = _section(scenario, figures, note, arguments, rig["commit"])
+    sections[scenario] = _section(scenario, figures, bench, arguments, rig["commit"])
     body = "\n".join(f"<!-- {name} -->\n{text}<!-- /{name} -->\n" for name, text in _ordered(sections))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"{HEAD}\n{body}", encoding="utf-8")
@@ -46,14 +47,18 @@ def _rig(rig: Mapping[str, str]) -> str:
 
 
 def _section(
-    scenario: str, figures: Sequence[Figure], note: str, arguments: Sequence[str], commit: str
+    scenario: str, figures: Sequence[Figure], bench: Bench, arguments: Sequence[str], commit: str
 ) -> str:
     rows = "".join(_row(f) for f in figures)
-    command = shlex.join(["manage.py", "bench", *arguments])
+    shown_arguments = [
+        each for each, last in zip(arguments, ["", *arguments], strict=False) if "--write" not in {each, last}
+    ]
+    command = shlex.join(["manage.py", "bench", *shown_arguments])
     day = datetime.now(UTC).strftime("%Y-%m-%d")
-    said = f"{note}\n\n" if note else ""
+    void = dict.fromkeys(reason for figure in figures for reason in figure.void)
+    said = "".join(f"{text}\n\n" for text in (bench.note, *(f"Void: {reason}." for reason in void)) if text)
     return (
-        f"## {scenario}\n\n`{command}`, {day}, commit {commit}\n\n{said}"
+        f"## {scenario}\n\n`{command}`, {day}, commit {commit}; before it {bench.before}\n\n{said}"
         "| figure | median | range | runs | target | verdict |\n|---|---:|---:|---:|---:|---|\n"
         f"{rows}\n"
     )

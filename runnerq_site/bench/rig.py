@@ -11,6 +11,8 @@ import psutil
 from queues.services.backbone import Backbone
 from runnerq_site.bench.place import Place
 
+MOST_LOAD = 0.5
+"""Others may take this share of the cores before figures say little."""
 PACKAGES = ("runnerq", "confluent-kafka", "redis", "psycopg", "Django", "msgspec", "uvloop")
 
 
@@ -33,9 +35,11 @@ async def rig(place: Place, b: Backbone) -> dict[str, str]:
     }
 
 
-def versions(packages: list[str]) -> str:
-    """Return packages with their versions."""
-    return ", ".join(f"{name} {_version(name)}" for name in packages)
+def busy() -> str:
+    """Return how busy the machine is before anything is measured, and whether that spoils what is."""
+    load, cores = os.getloadavg()[0], _cores()
+    too_busy = load > cores * MOST_LOAD
+    return f"load average {load:.1f} on {cores} cores{': TOO BUSY TO MEASURE' if too_busy else ''}"
 
 
 def _cores() -> int:

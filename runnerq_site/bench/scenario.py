@@ -24,6 +24,8 @@ class Bench:
     runs: int = 5
     count: int = 0
     full: bool = False
+    before: str = ""
+    """How busy the machine was with other things."""
     peers: tuple[str, ...] = ()
     note: str = ""
     """What the results say beside the table."""

@@ -17,7 +17,7 @@ from runnerq_site.bench.children import Child, manage
 from runnerq_site.bench.figures import BenchError, Figure
 from runnerq_site.bench.place import Place, opened
 from runnerq_site.bench.results import write
-from runnerq_site.bench.rig import rig
+from runnerq_site.bench.rig import busy, rig
 from runnerq_site.bench.scenario import Bench, Scenario
 from runnerq_site.bench.scenarios import QUICK, SCENARIOS
 from runnerq_site.bench.systems import PEERS, require_installed
@@ -78,9 +78,11 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         if options["peers"]:
             _refuse(require_installed(options["peers"]))
+        before = busy()
+        self._say(before)
         try:
             with opened(self._say) as place:
-                figures = self._measure(place, options)
+                figures = self._measure(place, options | {"before": before})
         except (BenchError, EmbeddedError, QueueError) as exc:
             raise CommandError(str(exc), returncode=2) from exc
         if options["json"]:
@@ -101,7 +103,7 @@ class Command(BaseCommand):
             b = await Backbone.open(place.conf)
             bench = Bench(
                 place, b, f"bench-{scenario.name}", self._say, runs=options["runs"] or (5 if options["full"] else 3),
-                count=options["count"], full=options["full"], peers=options["peers"],
+                count=options["count"], full=options["full"], before=options["before"], peers=options["peers"],
             )  # fmt: skip
             try:
                 figures = await scenario.measure(bench)
@@ -109,7 +111,7 @@ class Command(BaseCommand):
                     self._say(f"{scenario.name}: {figure.line}")
                 if options["write"]:
                     about = await rig(place, b)
-                    write(options["write"], about, scenario.name, figures, bench.note, sys.argv[2:])
+                    write(options["write"], about, scenario.name, figures, bench, sys.argv[2:])
             finally:
                 await b.close()
             found += figures
