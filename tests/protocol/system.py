@@ -31,6 +31,7 @@ from queues.services.backbone import Backbone, now_ms
 from queues.services.claim import Lease, claim
 from queues.services.enqueue import Accepted, enqueue_activities
 from queues.services.settle import settle
+from tests.waiting import reached
 
 DEADLINE_S = 30.0
 
@@ -143,14 +144,22 @@ class System:
         await self.look()
         ends = await self.b.admin.end_offsets(self.directory.of(queue, Kind.COMPLETED))
         asked = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
-        for future in self._admin().delete_records(asked).values():
+        admin = self._admin()
+        for future in admin.delete_records(asked).values():
             await asyncio.wrap_future(future)
 
     async def add_partitions(self, topics: Sequence[str], count: int) -> None:
         """Let these topics have so many partitions, one after the other."""
+        admin = self._admin()
         for topic in topics:
-            for future in self._admin().create_partitions([NewPartitions(topic, count)]).values():
+            for future in admin.create_partitions([NewPartitions(topic, count)]).values():
                 await asyncio.wrap_future(future)
+
+        async def known() -> bool:
+            await self.look()
+            return all(self.directory.partitions[topic] == count for topic in topics)
+
+        await reached(known, what="the broker tells of new partitions")
 
     def _admin(self) -> AdminClient:
         return AdminClient(client_settings(self.b.conf))

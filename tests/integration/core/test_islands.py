@@ -298,19 +298,20 @@ async def test_partitions_that_are_added_later_are_loaded_and_rebuilt_too(start:
         later = (Kind.COMPLETED, Kind.DLQ, Kind.RETRY, Kind.PENDING)
         await s.add_partitions([topic_name(s.b.conf, "q", kind) for kind in later], 3)
         second, third = activity("q"), activity("q")
+        # A producer learns of partitions within half a minute; that of a new process knows them.
         async with start() as fresh:
-            # A producer learns of partitions within half a minute; a new one knows them.
             await append(fresh, second, partition=1)
             await append(fresh, third, partition=2)
             await s.load("q")
-            leases = await fresh.claim("q")
+            leases = await s.claim("q")
             assert {x.id for x in leases} == {first.id, second.id, third.id}
             for lease in leases[:2]:
                 await fresh.settle(lease, DONE)
+            await s.crash_loader()
             await fresh.flush()
             await fresh.rebuild()
             assert await fresh.run_all("q", DONE) == [leases[2].id]
-        await assert_views_agree(s, "q")
+            await assert_views_agree(fresh, "q")
 
 
 async def test_a_loader_that_dies_after_each_of_its_steps_goes_on_where_it_was(s: System):
