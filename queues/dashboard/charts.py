@@ -11,6 +11,7 @@ from queues.index.histogram import percentile
 from queues.index.queries_charts import counts_query, histograms_query
 from queues.index.queries_names import name_query
 
+ENOUGH_S: Final = 5
 _QUANTILES: Final = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
 _COUNTS: Final = ("enqueued", "completed", "failed")
 
@@ -60,9 +61,10 @@ def _series(window: Window, queue: str) -> dict[str, Any]:
         queue_id = found["id"] if found else 0
     now = datetime.now(UTC)
     step = timedelta(seconds=window.step_s)
-    # The step under way is left out: its rate would always seem to fall.
-    end = datetime.fromtimestamp(now.timestamp() // window.step_s * window.step_s, UTC)
-    begin = end - window.span
+    begun_s = now.timestamp() % window.step_s
+    # The step under way counts by the seconds it has had; after too few of them its rate would be a guess.
+    last = now.timestamp() - begun_s - (0 if begun_s >= ENOUGH_S else window.step_s)
+    begin = datetime.fromtimestamp(last, UTC) + step - window.span
     counts, waits, runs = fetch(
         counts_query(begin, window.step_s, queue_id),
         histograms_query("waits", begin, window.step_s, queue_id),
@@ -73,10 +75,17 @@ def _series(window: Window, queue: str) -> dict[str, Any]:
     counted = [by_step.get(at) for at in steps]
     return {
         "at": [int(at.timestamp()) for at in steps],
-        **{name: [round(r[name] / window.step_s, 4) if r else 0 for r in counted] for name in _COUNTS},
+        **{name: [_rate(r, name, now, window.step_s) for r in counted] for name in _COUNTS},
         "wait": _percentiles(steps, waits),
         "run": _percentiles(steps, runs),
     }
+
+
+def _rate(row: Row | None, name: str, now: datetime, step_s: int) -> float:
+    if row is None:
+        return 0
+    elapsed_s = float((now - row["at"]).total_seconds())
+    return round(float(row[name]) / min(max(elapsed_s, 1.0), step_s), 4)
 
 
 def _percentiles(steps: list[datetime], buckets: list[Row]) -> dict[str, list[float | None]]:

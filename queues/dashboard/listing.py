@@ -83,7 +83,9 @@ def _place(text: str) -> Place | None:
 
 
 def cursor(row: Row, key: str) -> str:
-    """Return the place of ``row`` as it stands in an address."""
+    """Return the place of ``row`` as it stands in an address; none for a row outside the order."""
+    if row[key] is None:
+        return ""
     micros = int(row[key].timestamp() * 1_000_000 + 0.5)
     return base64.urlsafe_b64encode(f"{micros} {row['id']}".encode()).decode().rstrip("=")
 

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from queues.dashboard import snapshot
+from queues.dashboard import charts, snapshot
 from queues.dashboard.database import TooSlow
 from queues.domain.codes import Moment, StateCode
 from tests.dashboard.rows import HOSTILE, Rows
@@ -97,6 +97,18 @@ def test_filters_narrow_the_list(rows: Rows, console: Client, query: str, found:
     )
     body = console.get(f"/activities?{query}").content.decode()
     assert set(re.findall(r'<tr data-id="([^"]+)"', body)) == found
+
+
+@pytest.mark.parametrize("tab", ["scheduled", "retrying"])
+def test_what_waits_for_a_time_is_listed_soonest_first(rows: Rows, console: Client, tab: str):
+    from datetime import timedelta
+
+    code = StateCode.SCHEDULED if tab == "scheduled" else StateCode.RETRYABLE
+    for minutes in (3, 1, 2):
+        rows.activity(code, id=f"in-{minutes}", due_at=rows.now + timedelta(minutes=minutes))
+    rows.activity(code, id="no-time")
+    body = console.get(f"/activities?state={tab}").content.decode()
+    assert re.findall(r'<tr data-id="([^"]+)"', body) == ["in-1", "in-2", "in-3", "no-time"]
 
 
 def test_an_id_leads_to_its_activity(rows: Rows, console: Client):
@@ -240,15 +252,23 @@ def test_a_queue_says_what_is_wrong_with_it(rows: Rows, console: Client):
 
 
 def test_charts_add_up_the_roll_ups_and_keep_gaps(rows: Rows, console: Client):
-    rows.minute(ago=2)
-    rows.minute(ago=2, queue="other")
+    at = int(rows.minute(ago=3).minute.timestamp())
+    rows.minute(ago=3, queue="other")
     found = console.get("/charts?window=15m").json()
     assert len(found["at"]) == 15
-    assert found["enqueued"][-2] == 2.0
-    assert found["enqueued"][-1] == 0
-    assert found["wait"]["p50"][-1] is None
-    assert found["wait"]["p50"][-2] > 0
-    assert console.get("/charts?window=15m&queue=other").json()["enqueued"][-2] == 1.0
+    place = found["at"].index(at)
+    assert found["enqueued"][place - 1 : place + 2] == [0, 2.0, 0]
+    assert found["wait"]["p50"][place] > 0
+    assert found["wait"]["p50"][place + 1] is None
+    assert console.get("/charts?window=15m&queue=other").json()["enqueued"][place] == 1.0
+
+
+def test_the_minute_under_way_counts_by_the_seconds_it_has_had():
+    from datetime import UTC, datetime
+
+    row = {"at": datetime(2026, 1, 1, 12, 0, tzinfo=UTC), "enqueued": 100}
+    assert charts._rate(row, "enqueued", datetime(2026, 1, 1, 12, 0, 10, tzinfo=UTC), 60) == 10
+    assert charts._rate(row, "enqueued", datetime(2026, 1, 1, 12, 5, tzinfo=UTC), 60) == 1.6667
 
 
 def test_a_question_that_is_too_large_is_answered_with_what_to_narrow(

@@ -25,6 +25,8 @@ def activity(request: HttpRequest, activity_id: str) -> HttpResponse:
     rows, entries, members, pruned = fetch(
         activity_query(activity_id), timeline_query(activity_id), members_query(activity_id), pruned_query()
     )
+    if not rows and "X-Region" in request.headers:
+        return HttpResponse(status=204)
     if not rows:
         missing = {"id": activity_id, "queue": request.GET.get("queue", ""), "pruned": pruned}
         return respond(request, "activity_missing", missing, here="activities", status=404)

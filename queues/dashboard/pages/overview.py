@@ -18,7 +18,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     """Show the overview."""
     now = datetime.now(UTC)
     rows = queue_rows(now)
-    window = request.GET.get("window", "1h")
+    window = request.GET.get("window", "") or _fitting(rows, now)
     context = {
         "rows": rows,
         "troubled": [row for row in rows if row["trouble"]],
@@ -27,6 +27,12 @@ def overview(request: HttpRequest) -> HttpResponse:
         "windows": list(charts.WINDOWS),
     }
     return respond(request, "overview", context)
+
+
+def _fitting(rows: list[dict[str, Any]], now: datetime) -> str:
+    """Return the window that what is known fills best: an hour of nothing tells nothing."""
+    known = [minute for row in rows for minute in row["minutes"]]
+    return "15m" if not known or now - min(known) < timedelta(minutes=14) else "1h"
 
 
 def _tiles(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ const clock = (t) => new Date(t * 1000).toISOString().slice(11, 16);
 
 function options(box, kind, width) {
   const spec = KINDS[kind];
+  const few = box.rqData[0].length <= 20;
   const axis = { stroke: ink("muted"), font: "11px Inter, sans-serif", ticks: { show: false }, grid: { stroke: ink("line"), width: 1 } };
   return {
     width, height: 208, padding: [12, 16, 0, 0], legend: { show: false },
@@ -36,7 +37,7 @@ function options(box, kind, width) {
       { ...axis, size: 52, space: 36, values: (_, vs) => vs.map((v) => spec.write(v)) },
     ],
     series: [{}, ...spec.series.map(([label, , colour, area]) => ({
-      label, stroke: ink(colour), width: 1.5, points: { show: false }, fill: area ? fade(ink(colour)) : undefined,
+      label, stroke: ink(colour), width: 1.5, points: { show: few, size: 5, fill: ink(colour), width: 0 }, fill: area ? fade(ink(colour)) : undefined,
     }))],
     hooks: { setCursor: [(u) => legend(box, spec, u.data, u.cursor.idx)] },
   };

@@ -52,6 +52,7 @@ export async function refresh(el) {
     el.classList.toggle("stale", !answer.ok && answer.status !== 304);
     document.dispatchEvent(new CustomEvent("rq:answer", { detail: { el, answer } }));
     if (answer.status !== 200) return;
+    if ("whole" in el.dataset) { location.reload(); return; }
     etags.set(el, { url: to.href, etag: answer.headers.get("ETag") });
     morph(el, await answer.text());
   } catch {
