@@ -25,6 +25,8 @@ WAIT_S = 0.2
 COMMIT_S = 1.0
 LOOK_AT_FULL_S = 0.1
 LOOK_AT_CLOSED_S = 0.2
+ROOM_FOR_HUNGRY = 1_000
+"""What ``look`` offers at the most when workers want what a full window does not hold."""
 SIGN_OF_LIFE_S = 10.0
 
 
@@ -258,7 +260,7 @@ class Loader(Loop):
                 self._leave(queue)
                 continue
             self._full[p] = now
-            if room >= min(self._b.conf.load_batch, self._b.conf.hot_window // 2):
+            if room >= min(self._b.conf.load_batch, self._b.conf.hot_window // 2, ROOM_FOR_HUNGRY):
                 del self._full[p]
                 self._reader.resume([p])
 

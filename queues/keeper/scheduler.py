@@ -8,6 +8,7 @@ from queues import observe
 from queues.domain.activity import Reason
 from queues.domain.errors import Duplicate, QueueError
 from queues.domain.schedule import Schedule, tick_activity, tick_at
+from queues.hot import reads
 from queues.hot.client import HotClosed
 from queues.keeper.directory import Directory
 from queues.keeper.loop import Loop
@@ -44,10 +45,17 @@ class Scheduler(Loop):
                 done += await self._promote(queue) + await self._expire(queue)
                 if sweep:
                     done += await wake_complete(self._b, queue)
+                    await self._bound_recent(queue)
         if sweep:
             self._swept_at = time.monotonic()
         # Last: a tick needs the index, and nothing that is due may wait for that.
         return done + await self._tick()
+
+    async def _bound_recent(self, queue: str) -> None:
+        """Forget the oldest settled activities beyond HOT_RECENT; with PostgreSQL away the indexer forgets none."""
+        counts = await reads.counts(self._b.hot, queue)
+        if counts.recent > self._b.conf.hot_recent:
+            await self._b.hot.trim(queue, {})
 
     async def _promote(self, queue: str) -> int:
         moved, _ = await self._b.hot.promote(queue, MOST)

@@ -1,4 +1,4 @@
--- Forget settled activities that both views have passed.
+-- Forget settled activities that both views have passed; beyond `keep` the index is not waited for.
 -- include: open room activity islands
 -- KEYS: meta
 -- ARGV: {{field of a position, offset of the index}..., most, keep}
@@ -18,21 +18,21 @@ local function loader_at(field)
   return reached[field]
 end
 
-local function both_passed(a)
+local function both_passed(a, beyond)
   local code, offset = string.match(a.so, '^(%a):(%d+)$')
   local field = code .. ':' .. a.pt
   offset = tonumber(offset)
-  if (index[field] or 0) <= offset or loader_at(field) <= offset then return false end
+  if loader_at(field) <= offset or not beyond and (index[field] or 0) <= offset then return false end
   local band, first = string.match(a.ad, '^(%a):(%d+)$')
   return loader_at(band .. ':' .. a.pt) > tonumber(first) or is_loaded(a.ad, a.pt)
 end
 
 local gone, keys = {}, {}
-for _, id in ipairs(ids) do
+for i, id in ipairs(ids) do
   local a = get(id)
   if not a or a.s ~= 'gone' then
     gone[#gone + 1] = id
-  elseif both_passed(a) then
+  elseif both_passed(a, i <= surplus) then
     gone[#gone + 1], keys[#keys + 1] = id, K .. 'a:' .. id
     if a.u and redis.call('GET', K .. 'uq:' .. a.u) == id then keys[#keys + 1] = K .. 'uq:' .. a.u end
   end

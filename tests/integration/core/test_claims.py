@@ -12,6 +12,7 @@ from queues.domain.states import State
 from queues.services.heartbeat import Held, renew_leases
 from queues.services.queues import pause_queue, resume_queue
 from queues.services.settle import settle
+from tests.integration.core.conftest import Start
 from tests.protocol.folding import assert_views_agree
 from tests.protocol.system import System, activity, failure
 
@@ -47,6 +48,17 @@ async def test_a_stub_stays_until_the_loader_has_passed_the_settlement_and_the_f
     assert await s.b.hot.trim("q", {"d:0": 100, "n:0": 100}) == 0
     await s.load("q")
     assert await s.b.hot.trim("q", {"d:0": 100, "n:0": 100}) == 1
+
+
+async def test_beyond_the_most_that_are_kept_the_index_is_not_waited_for(start: Start):
+    async with start(HOT_RECENT=3) as s:
+        ids = [await s.add("q") for _ in range(5)]
+        await s.run_all("q", DONE)
+        assert await s.b.hot.trim("q", {}) == 0, "the loader has not passed them"
+        await s.load("q")
+        await s.schedule()
+        left = [i for i in ids if await s.hot("q", i)]
+        assert len(left) == 3
 
 
 async def test_the_same_call_gives_the_same_leases_and_another_gives_none(s: System):
