@@ -92,7 +92,17 @@ class Tab:
         self.troubles: list[str] = []
         page.add_init_script(VIOLATIONS)
         page.on("console", lambda m: self.troubles.append(m.text) if m.type in {"error", "warning"} else None)
+        self.frames = 0
+        page.on("websocket", lambda socket: socket.on("framereceived", self._framed))
         page.on("pageerror", lambda e: self.troubles.append(str(e)))
+
+    def _framed(self, _frame: Any) -> None:
+        self.frames += 1
+
+    def hear(self, more: int) -> None:
+        """Return once the socket has brought so many more frames."""
+        wanted = self.frames + more
+        self.until(lambda: self.frames >= wanted, f"{more} more frames come")
 
     def open(self, address: str) -> Any:
         """Go there and wait until the page's script runs."""
