@@ -14,6 +14,11 @@ from django.urls import reverse
 from queues.dashboard import pen, snapshot
 
 THEMES: Final = ("light", "dark", "system")
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+"""Ours, whatever the host project's own policy allows."""
 _INSTANT_TEXT: Final = re.compile(rb"(<time[^>]*>)[^<]*")
 _REGION: Final = re.compile(r"[a-z_]{1,32}\Z")
 
@@ -102,4 +107,5 @@ def _tagged(request: HttpRequest, body: bytes, status: int) -> HttpResponse:
 def _private(response: HttpResponse) -> HttpResponse:
     response["Cache-Control"] = "no-store"
     response["Vary"] = "Cookie, X-Region, HX-Request"
+    response["Content-Security-Policy"] = POLICY
     return response

@@ -32,6 +32,11 @@ NO_SOCKET = """
 window.WebSocket = class extends EventTarget { readyState = 3; close() {} };
 window.WebSocket.OPEN = 1;
 """
+SHOTS = {
+    "light-desk": ("overview", "activities", "activity", "queues", "dead", "workers", "enqueue"),
+    "dark-desk": ("overview", "activity"),
+    "light-phone": ("overview", "activities"),
+}
 SIZES = {"desk": {"width": 1280, "height": 800}, "phone": {"width": 360, "height": 740}}
 
 
@@ -282,14 +287,14 @@ def test_when_the_socket_is_down_the_page_says_that_it_polls(tab: Tab):
 
 
 @pytest.mark.skipif(
-    "RUNNERQ_SCREENSHOTS" not in os.environ, reason="set RUNNERQ_SCREENSHOTS to a folder to fill it"
+    "SCREENSHOTS" not in os.environ, reason="set SCREENSHOTS to a folder to fill it"
 )
 @pytest.mark.parametrize("tab", LOOKS, indirect=True)
 def test_screenshots(tab: Tab, request: pytest.FixtureRequest):
-    folder = Path(os.environ["RUNNERQ_SCREENSHOTS"])
+    folder = Path(os.environ["SCREENSHOTS"])
     folder.mkdir(parents=True, exist_ok=True)
     look = request.node.callspec.id
-    for name in ("overview", "activities", "activity", "queues", "dead", "workers", "enqueue"):
+    for name in SHOTS.get(look, ()):
         page = tab.open(PAGES[name])
         page.wait_for_timeout(800)
         page.screenshot(path=folder / f"{name}-{look}.png")

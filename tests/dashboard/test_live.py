@@ -267,3 +267,13 @@ def test_a_live_one_is_cancelled_from_its_page(tab: Tab, hands: Hands, queue_nam
     page.click("dialog button.primary")
     page.wait_for_selector(".note:has-text('was cancelled')")
     assert hands.state(queue_name, one) is State.CANCELLED
+
+
+def test_arguments_too_large_for_the_index_are_read_from_the_log(tab: Tab, hands: Hands, queue_name: str):
+    large = msgspec.Raw(b'["' + b"x" * 20_000 + b'", "the end"]')
+    one = new_activity("page.fetch", Options(queue=queue_name), now_ms=now_ms(), args=large)
+    hands.do(lambda: enqueue_activities(hands.b, [one]))
+    page = tab.open(f"/activities/{one.id}?queue={queue_name}")
+    tab.until(lambda: "Too large for the index" in page.inner_text("main"), "it is indexed without them")
+    page.click("text=Read it from the log")
+    page.wait_for_selector(".json:has-text('the end')")

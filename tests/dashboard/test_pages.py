@@ -306,6 +306,24 @@ def test_getting_a_page_writes_nothing(services: Any):
         fetch(Query("DELETE FROM idx.activity RETURNING id", {}))
 
 
+@pytest.mark.django_db(transaction=True)
+def test_while_postgresql_is_away_pages_say_so(services: Any, client: Client):
+    from django.db import connection
+
+    there = connection.settings_dict["HOST"]
+    client.cookies["sessionid"] = "x" * 32
+    connection.close()
+    connection.settings_dict["HOST"] = "/nowhere"
+    try:
+        answer = client.get("/queues")
+        part = client.get("/queues", headers={"X-Region": "list"})
+    finally:
+        connection.settings_dict["HOST"] = there
+    assert answer.status_code == part.status_code == 503
+    assert "PostgreSQL does not answer" in text_of(answer)
+    assert not part.content
+
+
 def test_forms_that_ask_stand_as_pages_of_their_own(rows: Rows, console: Client):
     rows.activity(StateCode.DEAD, id="d")
     rows.activity(StateCode.COMPLETED, id="c")
