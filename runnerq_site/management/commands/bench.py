@@ -85,6 +85,8 @@ class Command(BaseCommand):
                 figures = self._measure(place, options | {"before": before})
         except (BenchError, EmbeddedError, QueueError) as exc:
             raise CommandError(str(exc), returncode=2) from exc
+        except KeyboardInterrupt:
+            raise CommandError("stopped before the end; nothing is left behind", returncode=130) from None
         if options["json"]:
             self._say(json.dumps(_by_system(figures)))
         if any(figure.void for figure in figures):
