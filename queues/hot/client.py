@@ -35,6 +35,12 @@ class LockLost(HotUnavailable):
     code = "lock_lost"
 
 
+class HotFull(HotUnavailable):
+    """Redis is at its memory limit: what ends something goes on, what would add to it waits."""
+
+    code = "hot_full"
+
+
 class HotTimeout(HotUnavailable):
     """Redis did not answer in time: the call may or may not have had its effect."""
 
@@ -46,6 +52,8 @@ _REFUSALS: dict[str, type[HotUnavailable]] = {"FOREIGN": HotClosed, "EPOCH": Epo
 
 def _refusal(exc: redis_errors.ResponseError) -> HotUnavailable:
     text = str(exc)
+    if "OOM" in text:
+        return HotFull(text)
     word = text.split(" ", 1)[0]
     return _REFUSALS.get(word, HotUnavailable)(text)
 

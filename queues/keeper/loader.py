@@ -10,7 +10,7 @@ from queues.domain.errors import PositionLost, QueueError
 from queues.domain.priority import Band
 from queues.domain.record import STAGES, Kind
 from queues.hot import reads
-from queues.hot.client import EpochChanged, HotClosed
+from queues.hot.client import EpochChanged, HotClosed, HotFull
 from queues.hot.keys import code_of
 from queues.keeper.directory import Directory
 from queues.keeper.load_later import load_later
@@ -25,6 +25,7 @@ WAIT_S = 0.2
 COMMIT_S = 1.0
 LOOK_AT_FULL_S = 0.1
 LOOK_AT_CLOSED_S = 0.2
+MEMORY_PAUSE_S = 2.0
 ROOM_FOR_HUNGRY = 1_000
 """What ``look`` offers at the most when workers want what a full window does not hold."""
 SIGN_OF_LIFE_S = 10.0
@@ -208,16 +209,26 @@ class Loader(Loop):
         except (EpochChanged, HotClosed):
             self._leave(queue)
             return None
+        except HotFull as exc:
+            # What makes room must not wait for what needs it.
+            logger.warning("loader.full queue=%s %s", queue, exc)
+            self._stop_at(p, batch[0].offset, MEMORY_PAUSE_S)
+            return None
         except QueueError as exc:
             self._reader.seek(p, batch[0].offset)
             return exc
         if following <= batch[-1].offset:
-            self._reader.seek(p, following)
-            self._reader.pause([p])
-            self._full[p] = time.monotonic()
+            self._stop_at(p, following)
         self._note(p, following)
         observe.loaded.send(observe.Counted(queue, len(batch)))
         return None
+
+    def _stop_at(self, p: Partition, offset: int, at_least_s: float = 0.0) -> None:
+        """Read nothing more of a partition until there is room."""
+        assert self._reader is not None
+        self._reader.seek(p, offset)
+        self._reader.pause([p])
+        self._full[p] = time.monotonic() + at_least_s
 
     def _note(self, p: Partition, following: int) -> None:
         self._following[p] = self._uncommitted[p] = following

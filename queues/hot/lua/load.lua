@@ -5,6 +5,8 @@
 -- RETURNS: the position, which may be further on than asked for
 local expected, band, partition, following, items = unpack(cmsgpack.unpack(ARGV[1]))
 if expected ~= epoch then return redis.error_reply('EPOCH this queue was opened anew') end
+-- A position alone needs no memory.
+if #items == 0 then redis.call('DEL', K .. 'room') end
 local field = band .. ':' .. partition
 local position = pos_of(field)
 local islands = K .. 'isl:' .. field

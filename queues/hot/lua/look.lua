@@ -1,5 +1,5 @@
 -- Tell of records of a pending topic what the loader must do with each, changing nothing but the sign of life.
--- include: open activity islands
+-- include: open room activity islands
 -- KEYS: meta
 -- ARGV: {epoch, band, partition, window, {id, offset}...}
 -- RETURNS: packed {position, room, a digit a record: 0 nothing, 1 its null is missing, 2 to be loaded}

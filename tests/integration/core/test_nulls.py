@@ -7,6 +7,7 @@ from queues.domain.outcomes import completed, failed
 from queues.domain.record import Kind, decode_body
 from queues.services.redrive import redrive
 from tests.integration.core.conftest import Start
+from tests.integration.core.test_reaper import append_only
 from tests.protocol.folding import assert_views_agree, fold
 from tests.protocol.system import System, activity, failure
 
@@ -24,6 +25,20 @@ async def test_a_null_names_one_record_and_only_superseded_ones_have_one(s: Syst
     await s.b.hot.client.command("ZADD", s.b.hot.keys("q").due, 1, activity_id)
     await s.schedule()
     await s.settle(await s.claim_one("q"), DONE)
+    logged = (await assert_views_agree(s, "q"))[activity_id]
+    assert logged.nulls == {("n", 0, 0), ("r", 0, lease.version)}
+
+
+async def test_a_retry_that_the_loader_brings_supersedes_what_was_before_it_alone(s: System):
+    activity_id = await s.add("q", max_attempts=9)
+    lease = await s.claim_one("q")
+    await append_only(s, lease, failure())
+    logged = (await assert_views_agree(s, "q"))[activity_id]
+    assert logged.nulls == {("n", 0, 0)}
+    await s.b.hot.client.command("ZADD", s.b.hot.keys("q").due, 1, activity_id)
+    await s.schedule()
+    again = await s.claim_one("q")
+    await append_only(s, again, failure())
     logged = (await assert_views_agree(s, "q"))[activity_id]
     assert logged.nulls == {("n", 0, 0), ("r", 0, lease.version)}
 
