@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
-import redis
 
 from tests.embedded_command import description, manage, server_processes, start_services
 from tests.waiting import until
@@ -50,15 +50,15 @@ def test_a_signal_stops_everything_in_order(how: signal.Signals, folder: Path, s
 
 def test_servers_end_with_a_killed_command_and_a_start_at_once_has_their_data(folder: Path, start):
     command = start()
-    with redis.Redis.from_url(description(folder)["environment"]["REDIS_URL"]) as client:
-        client.set("written", "before the kill")
+    with psycopg.connect(description(folder)["environment"]["DATABASE_URL"]) as database:
+        database.execute("CREATE TABLE written AS SELECT 'before the kill' AS what")
     before = server_processes(folder)
     command.kill()
     command.wait()
     start()
     assert not any(process.is_running() for process in before)
-    with redis.Redis.from_url(description(folder)["environment"]["REDIS_URL"]) as client:
-        assert client.get("written") == b"before the kill"
+    with psycopg.connect(description(folder)["environment"]["DATABASE_URL"]) as database:
+        assert database.execute("SELECT what FROM written").fetchone() == ("before the kill",)
 
 
 def test_servers_orphaned_by_the_death_of_command_and_guard_are_replaced(folder: Path, start):
