@@ -97,7 +97,8 @@ async def test_a_followup_that_is_loaded_after_its_members_ended_is_woken(start:
         await s.run_all("m", DONE)
         await s.load("m")
         await s.load("q")
-        assert await s.schedule() == 1
+        # The loader reads all queues: it may have met the follow-up in time and woken it by itself.
+        await s.schedule()
         assert await s.run_all("q", DONE) == [late.id]
 
 
