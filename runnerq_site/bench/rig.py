@@ -25,7 +25,7 @@ async def rig(place: Place, b: Backbone) -> dict[str, str]:
         "CPU": _cpu(),
         "cores": f"{_cores()}: servers, workers, keeper and load share them",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
-        "system": f"{platform.system()} {platform.release().partition("-")[0]}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "Kafka": _kafka() if place.own else "as configured",
         "Redis": f"{info['redis_version']}, nothing kept over a restart",

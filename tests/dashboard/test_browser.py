@@ -286,9 +286,7 @@ def test_when_the_socket_is_down_the_page_says_that_it_polls(tab: Tab):
     assert answer.value.ok
 
 
-@pytest.mark.skipif(
-    "SCREENSHOTS" not in os.environ, reason="set SCREENSHOTS to a folder to fill it"
-)
+@pytest.mark.skipif("SCREENSHOTS" not in os.environ, reason="set SCREENSHOTS to a folder to fill it")
 @pytest.mark.parametrize("tab", LOOKS, indirect=True)
 def test_screenshots(tab: Tab, request: pytest.FixtureRequest):
     folder = Path(os.environ["SCREENSHOTS"])

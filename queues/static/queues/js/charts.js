@@ -8,7 +8,7 @@ const KINDS = {
   },
   latency: {
     series: [["p50", "p50", "available"], ["p95", "p95", "active"], ["p99", "p99", "retryable"]],
-    write: (v) => (v === null ? "—" : v < 1000 ? `${Math.round(v)} ms` : v < 60000 ? `${Number((v / 1000).toFixed(1))} s` : `${Number((v / 60000).toFixed(1))} m`),
+    write: (v) => (v === null ? "—" : v < 1000 ? `${v < 10 ? Number(v.toFixed(1)) : Math.round(v)} ms` : v < 60000 ? `${Number((v / 1000).toFixed(1))} s` : `${Number((v / 60000).toFixed(1))} m`),
   },
 };
 const charts = new Map();
