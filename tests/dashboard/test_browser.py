@@ -286,6 +286,19 @@ def test_when_the_socket_is_down_the_page_says_that_it_polls(tab: Tab):
     assert answer.value.ok
 
 
+def fresh() -> None:
+    """Let the index look as if an indexer and a worker had just been heard of."""
+    import psycopg
+    from django.conf import settings
+
+    given = settings.DATABASES["default"]
+    # Past the test's own transaction, which nobody else sees.
+    with psycopg.connect(
+        dbname=given["NAME"], user=given["USER"], host=given["HOST"], port=given["PORT"] or None
+    ) as own:
+        own.execute("UPDATE idx.source SET updated_at = now(); UPDATE idx.worker SET seen_at = now()")
+
+
 @pytest.mark.skipif("SCREENSHOTS" not in os.environ, reason="set SCREENSHOTS to a folder to fill it")
 @pytest.mark.parametrize("tab", LOOKS, indirect=True)
 def test_screenshots(tab: Tab, request: pytest.FixtureRequest):
@@ -293,6 +306,7 @@ def test_screenshots(tab: Tab, request: pytest.FixtureRequest):
     folder.mkdir(parents=True, exist_ok=True)
     look = request.node.callspec.id
     for name in SHOTS.get(look, ()):
-        page = tab.open(PAGES[name])
-        page.wait_for_timeout(800)
+        fresh()
+        page = tab.open(PAGES[name] + ("?queue=documents" if name in {"activities", "dead"} else ""))
+        page.wait_for_timeout(1_500)
         page.screenshot(path=folder / f"{name}-{look}.png")

@@ -156,6 +156,14 @@ def test_new_rows_wait_behind_a_bar_until_asked_for(tab: Tab, hands: Hands, queu
     tab.sound()
 
 
+def test_an_empty_list_fills_by_itself(tab: Tab, hands: Hands, queue_name: str):
+    tab.open(f"/activities?queue={queue_name}")
+    assert "Nothing matches" in tab.page.inner_text("main")
+    one = hands.enqueue(queue_name)
+    tab.until(lambda: row(tab, one), "it is listed")
+    tab.sound()
+
+
 def test_while_rows_are_selected_nothing_moves(tab: Tab, hands: Hands, queue_name: str):
     shown = hands.enqueue(queue_name)
     tab.until(lambda: row(tab, shown) or not tab.open(f"/activities?queue={queue_name}"), "it is listed")

@@ -26,6 +26,7 @@ export function morph(el, html, options = {}) {
     ...options,
   });
   tick(el);
+  if (el.id === "content") htmx.process(el);
   for (const node of moved) node.classList.add("changed");
 }
 
@@ -54,7 +55,7 @@ export async function refresh(el) {
     if (answer.status !== 200) return;
     if ("whole" in el.dataset) { location.reload(); return; }
     etags.set(el, { url: to.href, etag: answer.headers.get("ETag") });
-    morph(el, await answer.text());
+    morph(el.dataset.into ? document.querySelector(el.dataset.into) : el, await answer.text());
   } catch {
     el.classList.add("stale");
   }
