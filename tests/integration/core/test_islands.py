@@ -198,7 +198,11 @@ async def test_a_cancelled_activity_that_is_not_loaded_never_runs(start: Start):
         stub = await s.hot("q", second.id)
         assert stub is not None
         assert stub.settled
+        keys = s.b.hot.keys("q")
+        await s.b.hot.client.command("HSET", f"{keys.base}pos", "d:0", 1)
+        await s.b.hot.client.command("ZADD", keys.stubs, 1, second.id)
         assert await s.b.hot.trim("q", {"d:0": 100}) == 0, "it stays until its first record is passed"
+        await s.b.hot.client.command("HDEL", f"{keys.base}pos", "d:0")
         await s.run_all("q", DONE)
         await assert_views_agree(s, "q")
         assert await s.claim("q") == []
