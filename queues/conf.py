@@ -48,7 +48,7 @@ class Conf:
         50_000, "records of one process that may wait for the log; more are refused (503)"
     )
     max_waiting_bytes: int = _setting(256 * 1024 * 1024, "the same in bytes")
-    claim_batch: int = _setting(200, "activities that one claim takes at the most")
+    claim_batch: int = _setting(500, "activities that one claim takes at the most")
     load_batch: int = _setting(1_000, "records that the loader applies in one call")
     index_batch: int = _setting(5_000, "records that the indexer writes in one transaction")
     retention_days: float = _setting(

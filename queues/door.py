@@ -6,6 +6,7 @@ Asynchronous callers get a Backbone of their running loop, closed when that loop
 
 import asyncio
 import concurrent.futures
+import gc
 import logging
 import os
 import threading
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 CLOSE_TIMEOUT_S: Final = 10.0
+YOUNG_OBJECTS: Final = 50_000
 
 
 class _Opening:
@@ -203,3 +205,14 @@ def new_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
+
+
+def calm_collector() -> None:
+    """Let a process that lives on batches look for cyclic garbage seldom, and never among its modules.
+
+    A batch holds tens of thousands of objects for a moment; with the default thresholds the collector walks through
+    them again and again and finds nothing: 8 % of a busy worker's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 20)

@@ -15,8 +15,8 @@ from queues.services.claim import Lease, WorkHints, claim
 log = logging.getLogger(__name__)
 LOOK_AGAIN_S: Final = 1.0
 EMPTY_S: Final = 0.2
-PREFETCH_S: Final = 0.1
-MOST_PREFETCH: Final = 500
+PREFETCH_S: Final = 0.2
+MOST_PREFETCH: Final = 1_000
 MOST_UNSETTLED: Final = 4_000
 
 

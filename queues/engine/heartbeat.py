@@ -27,13 +27,26 @@ MOST: Final = 2_000
 class _Entry:
     """A lease that is renewed for as long as its owner may finish."""
 
-    __slots__ = ("key", "lease", "since", "timeout_s")
+    __slots__ = ("note", "since")
 
     def __init__(self, note: Note, since: float) -> None:
-        self.key: Key = (note.queue, note.fence)
-        self.lease = Lease(id=note.id, queue=note.queue, fence=note.fence)
-        self.timeout_s = note.timeout_ms / 1000
+        self.note = note
         self.since = since
+
+    @property
+    def key(self) -> Key:
+        """What names it among the owner's."""
+        return self.note.queue, self.note.fence
+
+    @property
+    def timeout_s(self) -> float:
+        """How long its handler may run."""
+        return self.note.timeout_ms / 1000
+
+    @property
+    def lease(self) -> Lease:
+        """What is renewed; made only then, since most are settled before."""
+        return Lease(id=self.note.id, queue=self.note.queue, fence=self.note.fence)
 
 
 class Owner:
@@ -48,11 +61,11 @@ class Owner:
     def took(self, notes: Sequence[Note], gone: Sequence[Key]) -> None:
         """Renew these from now on, and those no longer."""
         now = time.monotonic()
+        entries = self.entries
         for note in notes:
-            entry = _Entry(note, now)
-            self.entries[entry.key] = entry
+            entries[note.queue, note.fence] = _Entry(note, now)
         for key in gone:
-            self.entries.pop((key[0], key[1]), None)
+            entries.pop(key, None)
 
     def silent_s(self) -> float:
         """Return how long nothing was heard of it."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from queues.conf import get_conf
-from queues.door import new_loop
+from queues.door import calm_collector, new_loop
 from queues.engine import wire
 from queues.engine.attempt import Key
 from queues.engine.notes import install_capture
@@ -60,6 +60,7 @@ def main(fd: int) -> None:
     django.setup()
     registry.discover()
     install_capture()
+    calm_collector()
     asyncio.Runner(loop_factory=new_loop).run(_serve(channel, setup))
     logging.shutdown()
     sys.stdout.flush()

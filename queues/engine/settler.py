@@ -17,7 +17,7 @@ from queues.services.settle import Ended, settle, settle_many
 log = logging.getLogger(__name__)
 FIRST_DELAY_S: Final = 0.1
 LAST_DELAY_S: Final = 5.0
-MOST_COMMITS: Final = 2
+MOST_COMMITS: Final = 4
 MOST_AT_ONCE: Final = 1_000
 
 

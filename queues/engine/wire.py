@@ -40,7 +40,7 @@ class Ready(_Tagged):
     types: int = 0
 
 
-class Note(msgspec.Struct, array_like=True):
+class Note(msgspec.Struct, array_like=True, gc=False):
     """A lease as its renewal needs it."""
 
     queue: str

@@ -128,6 +128,13 @@ class Hot:
         request = (epoch, band, partition, following, rows)
         return int(await self._run("load", queue, request, *self._stub, *bodies))
 
+    async def plain(
+        self, queue: str, epoch: int, code: str, partition: int, first: int, last: int
+    ) -> list[tuple[int, int]]:
+        """List runs of offsets [from, to) that leave the loader nothing but the nulls their headers name."""
+        request = (epoch, code, partition, first, last)
+        return [(int(from_), int(to)) for from_, to in _unpack(await self._run("plain", queue, request))]
+
     async def move(
         self,
         queue: str,

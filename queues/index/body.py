@@ -68,11 +68,18 @@ class Body(msgspec.Struct, gc=False):
     result: msgspec.Raw = NO_RESULT
 
 
-class Claim(msgspec.Struct, gc=False):
-    """A record of a processing topic."""
+class Claimed(msgspec.Struct, gc=False):
+    """One lease of a claim."""
 
+    id: str
     attempt: Whole
     fence: Version
+
+
+class Claim(msgspec.Struct, gc=False):
+    """A record of a processing topic: what one call took."""
+
+    leases: list[Claimed]
     worker: str = ""
     claimed_ms: Instant = 0
 

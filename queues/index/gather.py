@@ -202,9 +202,8 @@ def _take(entries: dict[str, Entry], source: SourceRef, message: RawMessage) -> 
         record = StageRecord(version, source, offset, at_ms, dict(headers or ()), value)
         _entry(entries, activity_id, source).records.append(record)
     elif value is not None:
-        note = _READ_NOTE[source.code](source, message)
-        if note is not None:
-            _entry(entries, key.decode(), source).notes.append(note)
+        for note_id, note in _READ_NOTES[source.code](source, message):
+            _entry(entries, note_id, source).notes.append(note)
 
 
 def _entry(entries: dict[str, Entry], activity_id: str, source: SourceRef) -> Entry:
@@ -240,38 +239,42 @@ def _first(address: bytes | None) -> First | None:
     return _BANDS[band], int(offset)
 
 
-def _claim(source: SourceRef, message: RawMessage) -> AttemptNote:
+def _claim(source: SourceRef, message: RawMessage) -> Iterable[tuple[str, AttemptNote]]:
     c = claim_decoder.decode(message.value or b"")
-    return AttemptNote(
-        Moment.CLAIMED, source, message.offset, message.timestamp_ms, c.fence, c.attempt, clean(c.worker)[:255],
-        c.claimed_ms or message.timestamp_ms, None, "", "", (),
-    )  # fmt: skip
+    worker, since_ms = clean(c.worker)[:255], c.claimed_ms or message.timestamp_ms
+    for x in c.leases:
+        yield x.id, AttemptNote(
+            Moment.CLAIMED, source, message.offset, message.timestamp_ms, x.fence, x.attempt, worker, since_ms,
+            None, "", "", (),
+        )  # fmt: skip
 
 
-def _note(source: SourceRef, message: RawMessage) -> AttemptNote | None:
+def _event(source: SourceRef, message: RawMessage) -> Iterable[tuple[str, AttemptNote]]:
     value = message.value or b""
     # Most events repeat what a record of a stage tells: a look is cheaper than reading them.
     if _STARTED not in value and _PROGRESS not in value and _LOG not in value:
-        return None
+        return ()
     n = note_decoder.decode(value)
     moment = _MOMENTS.get(n.type)
     if moment is None:
-        return None
+        return ()
     d = n.data
-    return AttemptNote(
+    note = AttemptNote(
         moment, source, message.offset, message.timestamp_ms, d.fence, d.attempt, clean(d.worker)[:255],
         int(n.time.timestamp() * 1000), d.progress, d.message, d.level, d.lines,
     )  # fmt: skip
+    return (((message.key or b"").decode(), note),)
 
 
-def _nothing(_source: SourceRef, _message: RawMessage) -> None:
+def _nothing(_source: SourceRef, _message: RawMessage) -> Iterable[tuple[str, AttemptNote]]:
     """Pass over what durable execution remembers: no page shows it."""
+    return ()
 
 
 _STARTED, _PROGRESS, _LOG = (f'{kind}"'.encode() for kind in _MOMENTS)
-_READ_NOTE: Final[dict[int, Callable[[SourceRef, RawMessage], AttemptNote | None]]] = {
+_READ_NOTES: Final[dict[int, Callable[[SourceRef, RawMessage], Iterable[tuple[str, AttemptNote]]]]] = {
     int(TopicCode.PROCESSING): _claim,
-    int(TopicCode.EVENTS): _note,
+    int(TopicCode.EVENTS): _event,
     int(TopicCode.STATE): _nothing,
 }
 

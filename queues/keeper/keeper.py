@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from queues.domain.schedule import Schedule
 from queues.keeper.directory import Directory
-from queues.keeper.loader import Loader
+from queues.keeper.loader import FIRST_RECORDS, LATER_RECORDS, Loader
 from queues.keeper.loop import Loop, run_loops
 from queues.keeper.reaper import Reaper
 from queues.keeper.rebuilder import Rebuilder
@@ -19,15 +19,15 @@ def make_loops(
     b: Backbone, directory: Directory, roles: Sequence[str], schedules: Sequence[Schedule] = ()
 ) -> list[Loop]:
     """Return the loops of these roles."""
-    makers: dict[str, Callable[[], Loop]] = {
-        "loader": lambda: Loader(b, directory),
-        "scheduler": lambda: Scheduler(b, directory, schedules),
-        "reaper": lambda: Reaper(b, directory),
-        "rebuilder": lambda: Rebuilder(b, directory),
-        "indexer": lambda: _indexer(b, directory),
-        "pruner": lambda: _pruner(b),
+    makers: dict[str, Callable[[], list[Loop]]] = {
+        "loader": lambda: [Loader(b, directory, kinds) for kinds in (FIRST_RECORDS, LATER_RECORDS)],
+        "scheduler": lambda: [Scheduler(b, directory, schedules)],
+        "reaper": lambda: [Reaper(b, directory)],
+        "rebuilder": lambda: [Rebuilder(b, directory)],
+        "indexer": lambda: [_indexer(b, directory)],
+        "pruner": lambda: [_pruner(b)],
     }
-    return [makers[role]() for role in roles]
+    return [loop for role in roles for loop in makers[role]()]
 
 
 def _indexer(b: Backbone, directory: Directory) -> Loop:

@@ -1,7 +1,7 @@
 """Load later records: apply, write the nulls that follow, do what settlements cause, move the position."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Final
 
 from queues import failpoints
@@ -22,11 +22,16 @@ async def load_later(stage: Stage, batch: Sequence[RawMessage]) -> int:
     records: list[Record] = []
     rows: list[Row] = []
     bodies: list[bytes] = []
+    plain = await _plain(stage, batch)
+    done: list[tuple[str, str]] = []
     for m in batch:
         if m.value is None:
             continue
         try:
             r = stage.parse(m)
+            if m.offset in plain:
+                done.append((r.id, r.earlier))
+                continue
             row, body = _row(stage, r)
         except MalformedRecord as exc:
             await quarantine(stage, m, exc)
@@ -34,11 +39,20 @@ async def load_later(stage: Stage, batch: Sequence[RawMessage]) -> int:
         records.append(r)
         rows.append(row)
         bodies.append(body)
-    nulled = await _apply(stage, records, rows, bodies) if records else []
+    nulled = await _apply(stage, records, rows, bodies, done)
     following = batch[-1].offset + 1
     await stage.b.hot.move(stage.queue, stage.epoch, stage.code, stage.place[1], following, nulled)
     failpoints.hit("loader.moved")
     return following
+
+
+async def _plain(stage: Stage, batch: Sequence[RawMessage]) -> Container[int]:
+    """Return the offsets whose settlements need not be applied again: the settler's own call has said all there is."""
+    if stage.kind is not Kind.COMPLETED:
+        return ()
+    first, last = batch[0].offset, batch[-1].offset
+    runs = await stage.b.hot.plain(stage.queue, stage.epoch, stage.code, stage.place[1], first, last)
+    return {offset for from_, to in runs for offset in range(max(from_, first), min(to, last + 1))}
 
 
 def _row(stage: Stage, r: Record) -> tuple[Row, bytes]:
@@ -50,13 +64,18 @@ def _row(stage: Stage, r: Record) -> tuple[Row, bytes]:
 
 
 async def _apply(
-    stage: Stage, records: Sequence[Record], rows: Sequence[Row], bodies: Sequence[bytes]
+    stage: Stage,
+    records: Sequence[Record],
+    rows: Sequence[Row],
+    bodies: Sequence[bytes],
+    done: Sequence[tuple[str, str]],
 ) -> list[tuple[str, str]]:
-    """Apply, null, cause; return what was nulled of activities that live on."""
-    said = await stage.b.hot.apply(stage.queue, rows, bodies, by_loader=True, epoch=stage.epoch)
+    """Apply, null (what settlements in ``done`` left too), cause; return what was nulled of activities that live."""
+    hot = stage.b.hot
+    said = await hot.apply(stage.queue, rows, bodies, by_loader=True, epoch=stage.epoch) if records else []
     failpoints.hit("loader.applied")
     superfluous = [(r.id, gone) for r, (_, gone) in zip(records, said, strict=True) if gone]
-    await stage.write_nulls(superfluous)
+    await stage.write_nulls([*superfluous, *(each for each in done if each[1])])
     failpoints.hit("loader.nulled")
     if stage.kind is Kind.RETRY:
         return superfluous

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from queues import observe
 from queues.domain.errors import PositionLost, QueueError
@@ -29,18 +29,34 @@ MEMORY_PAUSE_S = 2.0
 ROOM_FOR_HUNGRY = 1_000
 """What ``look`` offers at the most when workers want what a full window does not hold."""
 SIGN_OF_LIFE_S = 10.0
+FIRST_RECORDS = (Kind.PENDING,)
+LATER_RECORDS = tuple(kind for kind in STAGES if kind is not Kind.PENDING)
 
 
 class Loader(Loop):
-    """One member of the loaders' group: apply → nulls → what the settle causes → position → commit."""
+    """One member of a loaders' group: apply → nulls → what the settle causes → position → commit.
+
+    A keeper runs two, one for ``FIRST_RECORDS`` and one for ``LATER_RECORDS``: beside a backlog of settlements, first
+    records would else come up so seldom that workers run out of work.
+    """
 
     name = "loader"
     rest_s = 0.0
 
-    def __init__(self, b: Backbone, directory: Directory, *, group: str = "", member: str = "") -> None:
+    def __init__(
+        self,
+        b: Backbone,
+        directory: Directory,
+        kinds: Collection[Kind] = STAGES,
+        *,
+        group: str = "",
+        member: str = "",
+    ) -> None:
         self._b = b
         self._directory = directory
-        self._group = group or f"{b.conf.topic_prefix}-loader"
+        self._kinds = frozenset(kinds)
+        tail = "-pending" if self._kinds == frozenset(FIRST_RECORDS) else ""
+        self._group = group or f"{b.conf.topic_prefix}-loader{tail}"
         self._member = member or None
         self._reader: GroupReader | None = None
         self._version = -1
@@ -95,7 +111,7 @@ class Loader(Loop):
     async def _follow_directory(self) -> None:
         await self._directory.refresh()
         if self._version != self._directory.version:
-            stages = [t for t, (_, kind, _) in self._directory.topics.items() if kind in STAGES]
+            stages = [t for t, (_, kind, _) in self._directory.topics.items() if kind in self._kinds]
             if stages and self._reader is not None:
                 self._reader.subscribe(stages)
             self._version = self._directory.version

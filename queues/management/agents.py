@@ -31,6 +31,7 @@ class AgentCommand(BaseCommand):
     def handle(self, **options: Any) -> None:
         """Run, and end with a line instead of a traceback when servers refuse for good."""
         registry.discover()
+        door.calm_collector()
         try:
             with asyncio.Runner(loop_factory=door.new_loop) as runner:
                 runner.run(self.run(options))

@@ -1,5 +1,6 @@
 """Processes under measurement: started, awaited by what they print, stopped, never left behind."""
 
+import contextlib
 import json
 import os
 import re
@@ -24,7 +25,9 @@ STOP_S = 40.0
 class Child:
     """One process; its standard output is read line by line, its errors go to a file."""
 
-    def __init__(self, title: str, command: list[str], environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self, title: str, command: list[str], environment: Mapping[str, str], folder: Path, nice: int = 0
+    ) -> None:
         self.title = title
         self.log = folder / f"{re.sub(r'[^a-z0-9]+', '-', title.lower())}-{time.monotonic_ns()}.log"
         with self.log.open("wb") as errors:
@@ -39,6 +42,8 @@ class Child:
                 # Ctrl-C is for the bench, which stops its children in order.
                 start_new_session=True,
             )
+        if nice:
+            _give_way(self.process.pid, nice)
         self._lines: list[str] = []
         self._said = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -112,14 +117,27 @@ def _kill_session(session: int) -> None:
             continue
 
 
-def python(*arguments: str, nice: int = 0) -> list[str]:
-    """Return the command line of a Python program, at lower priority if asked."""
-    return [*(["nice", "-n", str(nice)] if nice else []), sys.executable, *arguments]
+def _give_way(pid: int, nice: int) -> None:
+    """Let a process and its session give way: where Linux groups by session, nice counts only within.
+
+    A processor that runs nothing but tasks of the idle class takes others as a free one does; one that runs nice ones
+    is left alone, however many wait elsewhere.
+    """
+    os.setpriority(os.PRIO_PROCESS, pid, nice)
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(nice))
 
 
-def manage(*arguments: str, nice: int = 0) -> list[str]:
+def python(*arguments: str) -> list[str]:
+    """Return the command line of a Python program."""
+    return [sys.executable, *arguments]
+
+
+def manage(*arguments: str) -> list[str]:
     """Return the command line of one of our commands."""
-    return python(str(ROOT / "manage.py"), *arguments, nice=nice)
+    return python(str(ROOT / "manage.py"), *arguments)
 
 
 @contextmanager

@@ -50,8 +50,8 @@ def crew(
     found = Crew()
     with ExitStack() as stack:
 
-        def start(title: str, command: list[str], ready: str) -> Child:
-            child = Child(title, command, place.environment, place.folder)
+        def start(title: str, command: list[str], ready: str, nice: int = 0) -> Child:
+            child = Child(title, command, place.environment, place.folder, nice)
             stack.enter_context(running(child, ready))
             found.all.append(child)
             return child
@@ -63,7 +63,7 @@ def crew(
             found.keeper = start("keeper", manage(*whole), "runkeeper: ready")
         if indexer and (nice_indexer or not keeper):
             nice = LOWEST if nice_indexer else 0
-            found.indexer = start("indexer", manage("runindexer", nice=nice), "runindexer: ready")
+            found.indexer = start("indexer", manage("runindexer"), "runindexer: ready", nice)
         if types:
             arguments = ["--processes", str(processes), "--concurrency", str(concurrency)]
             command = manage("runworkers", "--queues", queue, "--types", ",".join(types), *arguments)

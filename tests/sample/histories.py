@@ -58,11 +58,11 @@ class Log:
         return self.append(stage_of(a).value, record_key(a.id, a.version), encode_activity(a), headers)
 
     def claim(self, a: Activity, fence: int, settle: int) -> None:
+        lease = {"id": a.id, "type": a.type, "attempt": a.attempt, "fence": fence, "version": settle}
         body = {
-            "id": a.id, "type": a.type, "attempt": a.attempt, "fence": fence, "version": settle,
-            "worker": "w1", "claimed_ms": self.now_ms, "deadline_ms": self.now_ms + 15_000,
+            "worker": "w1", "claimed_ms": self.now_ms, "deadline_ms": self.now_ms + 15_000, "leases": [lease],
         }  # fmt: skip
-        self.append("processing", a.id.encode(), msgspec.json.encode(body), [("t", a.type.encode())])
+        self.append("processing", b"w1:1", msgspec.json.encode(body))
 
     def event(self, a: Activity, kind: EventType, **data: Any) -> None:
         told = EventData(

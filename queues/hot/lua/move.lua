@@ -15,5 +15,9 @@ end
 local field = code .. ':' .. partition
 local position = math.max(pos_of(field), following)
 redis.call('HSET', K .. 'pos', field, string.format('%.0f', position))
+local plain = K .. 'plain:' .. field
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', plain, '-inf', position)) do
+  if tonumber(string.match(member, ':(%d+)$')) <= position then redis.call('ZREM', plain, member) end
+end
 redis.call('HSET', KEYS[1], 'loader', now)
 return position

@@ -2,9 +2,9 @@
 
 import os
 import re
+import select
 import signal
 import sys
-import threading
 import time
 from argparse import ArgumentParser
 from pathlib import Path
@@ -41,7 +41,7 @@ class Command(BaseCommand):
             stack.start()
             stop.wait_instead_of_raising()
             self._introduce(stack, time.monotonic() - began)
-            while not stop.told.wait(_LOOK_S):
+            while not stop.wait(_LOOK_S):
                 for name in stack.revive():
                     self._say(f"{name}: had ended by itself and runs again")
         except KeyboardInterrupt:
@@ -68,20 +68,28 @@ class _Stop:
     """SIGINT, SIGTERM and SIGHUP: the first one stops, also in mid-start; a second one does not wait."""
 
     def __init__(self) -> None:
-        self.told = threading.Event()
+        # A lock would never be free for a handler that interrupts the very thread which holds it.
+        self._hear, self._tell = os.pipe()
+        self._told = False
         self._raises = True
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, self._heard)
 
     def wait_instead_of_raising(self) -> None:
-        """Only set ``told`` from now on."""
+        """Only end ``wait`` from now on."""
         self._raises = False
 
+    def wait(self, timeout_s: float) -> bool:
+        """Return True as soon as a signal has come, False after ``timeout_s``."""
+        select.select([self._hear], [], [], timeout_s)
+        return self._told
+
     def _heard(self, number: int, frame: object) -> None:
-        if self.told.is_set():
+        if self._told:
             # The guard stops the servers when this process is gone.
             os._exit(128 + number)
-        self.told.set()
+        self._told = True
+        os.write(self._tell, b"!")
         if self._raises:
             raise KeyboardInterrupt
 

@@ -21,8 +21,8 @@ local function absorb(set, position)
   end
 end
 
-local function add_island(field, from, to)
-  local set = K .. 'isl:' .. field
+-- Add a run of offsets; neighbours merge.
+local function add_run(set, from, to)
   local before = redis.call('ZREVRANGEBYSCORE', set, from, '-inf', 'LIMIT', 0, 1)[1]
   if before and tonumber(string.match(before, ':(%d+)$')) >= from then
     redis.call('ZREM', set, before)
@@ -36,6 +36,8 @@ local function add_island(field, from, to)
   end
   redis.call('ZADD', set, from, string.format('%.0f:%.0f', from, to))
 end
+
+local function add_island(field, from, to) add_run(K .. 'isl:' .. field, from, to) end
 
 -- How many activities of a band could be claimed now.
 local function ready_count(band)
