@@ -1,5 +1,6 @@
 """Load later records: apply, write the nulls that follow, do what settlements cause, move the position."""
 
+import asyncio
 import re
 from collections.abc import Container, Sequence
 from typing import Final
@@ -14,6 +15,10 @@ from queues.keeper.stage import Stage
 from queues.log.consumer import RawMessage
 from queues.services.workflows import count_members
 
+SETTLER_S: Final = 0.1
+"""How long the loader leaves a settlement to whoever appended it, at the most."""
+LOOKS: Final = 4
+_WORKFLOW: Final = "w"
 _ADDRESS: Final = re.compile(r"[chnl]:\d+\Z")
 
 
@@ -50,6 +55,19 @@ async def _plain(stage: Stage, batch: Sequence[RawMessage]) -> Container[int]:
     """Return the offsets whose settlements need not be applied again: the settler's own call has said all there is."""
     if stage.kind is not Kind.COMPLETED:
         return ()
+    found = await _noted(stage, batch)
+    if any(name == _WORKFLOW for m in batch for name, _ in m.headers or ()):
+        return found
+    # Read as soon as it was appended: the settler is about to apply it, and would find it applied.
+    for _ in range(LOOKS):
+        if len(found) >= len(batch):
+            break
+        await asyncio.sleep(SETTLER_S / LOOKS)
+        found = await _noted(stage, batch)
+    return found
+
+
+async def _noted(stage: Stage, batch: Sequence[RawMessage]) -> set[int]:
     first, last = batch[0].offset, batch[-1].offset
     runs = await stage.b.hot.plain(stage.queue, stage.epoch, stage.code, stage.place[1], first, last)
     return {offset for from_, to in runs for offset in range(max(from_, first), min(to, last + 1))}

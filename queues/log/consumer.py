@@ -14,7 +14,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from queues.conf import Conf
 from queues.domain.errors import LogUnavailable, QueueError
 from queues.log.inbox import Inbox, Partition, RawMessage
-from queues.log.settings import consumer_settings
+from queues.log.settings import consumer_settings, follower_settings
 
 __all__ = ["BEGINNING", "GroupReader", "RawMessage", "Reader"]
 
@@ -185,8 +185,7 @@ class GroupReader(_Reading):
         on_revoke: Revoked | None = None,
         static_id: str | None = None,
     ) -> None:
-        settings = consumer_settings(conf, group)
-        settings["partition.assignment.strategy"] = "cooperative-sticky"
+        settings = follower_settings(conf, group)
         if static_id:
             settings["group.instance.id"] = static_id
         super().__init__(settings, f"runnerq-{group}")

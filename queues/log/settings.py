@@ -20,6 +20,8 @@ _ALL: Final[dict[str, Any]] = {
     # What it warns of (a coordinator that loads, a connection that closes) it mends by itself.
     "log_level": 3,
 }
+FOLLOWED_BYTES: Final = 64 * 1024
+FOLLOWED_MS: Final = 50
 POST_ROOM: Final = 50_000
 """Records that nobody waits for, held at the most while brokers are away."""
 
@@ -91,4 +93,18 @@ def consumer_settings(conf: Conf, group: str) -> dict[str, Any]:
         "auto.offset.reset": "error",
         "isolation.level": "read_uncommitted",
         "allow.auto.create.topics": False,
+    }
+
+
+def follower_settings(conf: Conf, group: str) -> dict[str, Any]:
+    """Return the settings of a view's reader, which gathers for a moment: nobody waits for it.
+
+    Fetched as they come, records would arrive one by one, and each would cost the broker a request and the view a step.
+    """
+    return {
+        **consumer_settings(conf, group),
+        "fetch.min.bytes": FOLLOWED_BYTES,
+        "fetch.wait.max.ms": FOLLOWED_MS,
+        **conf.kafka,
+        "partition.assignment.strategy": "cooperative-sticky",
     }

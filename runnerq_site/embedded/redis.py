@@ -37,6 +37,8 @@ class Redis(Server):
     """Listen on 127.0.0.1 with a password; keep nothing over a restart: the log has it all (ADR 7)."""
 
     name = "redis"
+    # One thread, and every step of every activity waits for it.
+    urgent = True
 
     def __init__(self, folder: Path, report: Report, *, port: int, password: str, cache: Path) -> None:
         super().__init__(folder, report)

@@ -18,6 +18,7 @@ from runnerq_site.embedded.errors import EmbeddedError
 from runnerq_site.embedded.folder import Guard
 
 _LOOK_S = 0.05
+_URGENT = -10
 
 
 class Server:
@@ -27,6 +28,8 @@ class Server:
     stop_signal = signal.SIGTERM
     start_s = 120.0
     stop_s = 15.0
+    urgent = False
+    """Whether it goes before others where processors are scarce and the system lets us say so."""
 
     def __init__(self, folder: Path, report: Report) -> None:
         self.folder = folder / self.name
@@ -131,6 +134,8 @@ class Server:
                 env={**os.environ, "LC_ALL": "C.UTF-8" if os.name == "posix" else ""},
                 **identity,
             )
+        if self.urgent:
+            _prefer(self._process.pid)
         if self.guard:
             self.guard.watch(self._process.pid, self.stop_signal)
         birth = psutil.Process(self._process.pid).create_time()
@@ -205,3 +210,10 @@ def _until(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(_LOOK_S)
     return True
+
+
+def _prefer(pid: int) -> None:
+    # Where Linux groups by session, the session's own niceness counts, and only root may lower either.
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, _URGENT)
+        Path(f"/proc/{pid}/autogroup").write_text(str(_URGENT))
