@@ -15,6 +15,8 @@ from queues.services.claim import Lease, WorkHints, claim
 log = logging.getLogger(__name__)
 LOOK_AGAIN_S: Final = 1.0
 EMPTY_S: Final = 0.2
+APART_S: Final = 0.004
+"""Least time between claims that hints call for: under a stream of single enqueues a claim takes a few at once."""
 PREFETCH_S: Final = 0.2
 MOST_PREFETCH: Final = 1_000
 MOST_UNSETTLED: Final = 4_000
@@ -76,6 +78,7 @@ class Claimer:
         self._hints = WorkHints(b, sorted({ask.queue for ask in asks}))
         self._pace = Pace()
         self._calls = 0
+        self._claimed_at = 0.0
         self._stopping = False
 
     async def run(self) -> None:
@@ -117,6 +120,7 @@ class Claimer:
         if not ask.call:
             self._calls += 1
             ask.call = f"{self._worker}:{self._calls}"
+        self._claimed_at = time.monotonic()
         try:
             leases = await claim(
                 self._b, ask.queue, most=room, worker=self._worker, types=ask.types, call=ask.call
@@ -153,6 +157,7 @@ class Claimer:
         if self._stopping:
             return
         if await self._hints.wait(self._rest_s()):
+            await asyncio.sleep(self._claimed_at + APART_S - time.monotonic())
             for ask in self._asks:
                 if not ask.refused:
                     ask.rest_until = 0.0

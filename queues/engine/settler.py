@@ -12,7 +12,8 @@ from queues.domain.errors import LeaseLost, OutcomeUnknown, Unavailable
 from queues.domain.outcomes import Outcome
 from queues.services.backbone import Backbone
 from queues.services.claim import Lease
-from queues.services.settle import Ended, settle, settle_many
+from queues.services.commit import PATIENCE_S
+from queues.services.settle import CROWD, Ended, settle, settle_many
 
 log = logging.getLogger(__name__)
 FIRST_DELAY_S: Final = 0.1
@@ -32,6 +33,7 @@ class Settler:
         self._tasks: set[asyncio.Task[None]] = set()
         self._commits = 0
         self._soon = False
+        self._nudge: asyncio.TimerHandle | None = None
         self.pending = 0
         self.failing = 0
         self.lost = 0
@@ -46,13 +48,26 @@ class Settler:
         self._waiting.append(Ended(lease, outcome, started_ms))
         self.pending += 1
         self.idle.clear()
-        if not self._soon and self._commits < MOST_COMMITS:
+        if not self._soon and self._room():
             self._soon = True
             self._loop.call_soon(self._commit_soon)
+        elif self._nudge is None:
+            self._nudge = self._loop.call_later(PATIENCE_S, self._hurry)
 
-    def _commit_soon(self) -> None:
+    def _room(self) -> bool:
+        return not self._commits or (self._commits < MOST_COMMITS and len(self._waiting) >= CROWD)
+
+    def _hurry(self) -> None:
+        # A commit that takes so long may be stuck with one partition, and others would go elsewhere.
+        self._nudge = None
+        if self._commits < MOST_COMMITS:
+            self._commit_soon(1)
+
+    def _commit_soon(self, least: int = CROWD) -> None:
         self._soon = False
-        while self._waiting and self._commits < MOST_COMMITS:
+        while self._waiting and (
+            not self._commits or (self._commits < MOST_COMMITS and len(self._waiting) >= least)
+        ):
             queue = self._waiting[0].lease.queue
             batch: list[Ended] = []
             while self._waiting and self._waiting[0].lease.queue == queue and len(batch) < MOST_AT_ONCE:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from redis import exceptions as redis_errors
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -76,16 +76,16 @@ class Client:
 
     def __init__(self, url: str, *, most: int = 32, timeout_s: float = 5.0) -> None:
         # redis-py repeats a timed-out command by default: a repeated claim would lease a batch to nobody.
-        pool = BlockingConnectionPool.from_url(
+        pool = ConnectionPool.from_url(
             url,
-            max_connections=most,
-            timeout=timeout_s,
             socket_timeout=timeout_s,
             socket_connect_timeout=2.0,
             retry=Retry(NoBackoff(), 0),
             health_check_interval=0,
         )
         self.redis = Redis(connection_pool=pool)
+        # The pool that bounds itself costs each call a lock and a timer more.
+        self._turn = asyncio.Semaphore(most)
         self._url = url
 
     async def run(self, name: str, meta: str, request: Any, *more: Any) -> Any:
@@ -96,16 +96,18 @@ class Client:
         """
         s = script(name)
         args = (_pack(request), *more)
-        with translated():
-            try:
-                return await self.redis.evalsha(s.sha, 1, meta, *args)
-            except redis_errors.NoScriptError:
-                return await self.redis.eval(s.text, 1, meta, *args)
+        async with self._turn:
+            with translated():
+                try:
+                    return await self.redis.evalsha(s.sha, 1, meta, *args)
+                except redis_errors.NoScriptError:
+                    return await self.redis.eval(s.text, 1, meta, *args)
 
     async def command(self, *args: Any) -> Any:
         """Run one plain command that may be repeated."""
-        with translated():
-            return await self.redis.execute_command(*args)  # type: ignore[no-untyped-call]
+        async with self._turn:
+            with translated():
+                return await self.redis.execute_command(*args)  # type: ignore[no-untyped-call]
 
     async def listen(
         self,

@@ -21,6 +21,7 @@ __all__ = ["BEGINNING", "GroupReader", "RawMessage", "Reader"]
 logger = logging.getLogger(__name__)
 
 BEGINNING: Final = OFFSET_BEGINNING
+GATHER_MS: Final = 50
 _RETRY_S: Final = 0.5
 _SLICE_S: Final = 0.25
 _ASK_S: Final = 10.0
@@ -184,8 +185,9 @@ class GroupReader(_Reading):
         positions: Positions,
         on_revoke: Revoked | None = None,
         static_id: str | None = None,
+        gather_ms: int = GATHER_MS,
     ) -> None:
-        settings = follower_settings(conf, group)
+        settings = follower_settings(conf, group, gather_ms)
         if static_id:
             settings["group.instance.id"] = static_id
         super().__init__(settings, f"runnerq-{group}")

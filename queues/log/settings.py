@@ -21,7 +21,6 @@ _ALL: Final[dict[str, Any]] = {
     "log_level": 3,
 }
 FOLLOWED_BYTES: Final = 64 * 1024
-FOLLOWED_MS: Final = 50
 POST_ROOM: Final = 50_000
 """Records that nobody waits for, held at the most while brokers are away."""
 
@@ -96,15 +95,15 @@ def consumer_settings(conf: Conf, group: str) -> dict[str, Any]:
     }
 
 
-def follower_settings(conf: Conf, group: str) -> dict[str, Any]:
-    """Return the settings of a view's reader, which gathers for a moment: nobody waits for it.
+def follower_settings(conf: Conf, group: str, gather_ms: int) -> dict[str, Any]:
+    """Return the settings of a view's reader, which gathers for ``gather_ms``: nobody waits for it.
 
     Fetched as they come, records would arrive one by one, and each would cost the broker a request and the view a step.
     """
     return {
         **consumer_settings(conf, group),
         "fetch.min.bytes": FOLLOWED_BYTES,
-        "fetch.wait.max.ms": FOLLOWED_MS,
+        "fetch.wait.max.ms": gather_ms,
         **conf.kafka,
         "partition.assignment.strategy": "cooperative-sticky",
     }

@@ -3,8 +3,11 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Final
 
 from queues.domain.errors import Overloaded
+
+PATIENCE_S: Final = 0.1
 
 
 class Budget:
@@ -36,7 +39,8 @@ class Budget:
 class GroupCommit[T, R]:
     """Gather what is submitted while a flush is under way, and hand it to the next one together.
 
-    ``flush`` gets the items in order and returns a result or an exception for each.
+    ``flush`` gets the items in order and returns a result or an exception for each. Up to ``under_way`` run at once: a
+    further one begins when ``crowd`` records wait, or for fewer after ``PATIENCE_S``.
     """
 
     def __init__(
@@ -45,20 +49,34 @@ class GroupCommit[T, R]:
         *,
         most: int = 2_000,
         under_way: int = 1,
+        crowd: int = 1,
     ) -> None:
         self._flush = flush
         self._most = most
         self._under_way = under_way
+        self._crowd = crowd
         self._flying: set[asyncio.Task[None]] = set()
         self._waiting: deque[tuple[T, int, asyncio.Future[R]]] = deque()
+        self._records = 0
+        self._nudge: asyncio.TimerHandle | None = None
 
     async def submit(self, item: T, records: int = 1) -> R:
         """Return the item's own result once its flush has ended; ``records`` is its share of a batch."""
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[R] = loop.create_future()
         self._waiting.append((item, records, future))
-        if len(self._flying) < self._under_way:
+        self._records += records
+        if not self._flying or (self._records >= self._crowd and len(self._flying) < self._under_way):
             self._start()
+        elif self._nudge is None:
+            self._nudge = loop.call_later(PATIENCE_S, self._hurry)
         return await future
+
+    def _hurry(self) -> None:
+        # A flush that takes so long may be stuck with one partition, and another one would go elsewhere.
+        self._nudge = None
+        if self._waiting and len(self._flying) < self._under_way:
+            self._start()
 
     def _start(self) -> None:
         task = asyncio.get_running_loop().create_task(self._run())
@@ -77,6 +95,7 @@ class GroupCommit[T, R]:
             one = self._waiting.popleft()
             batch.append(one)
             size += one[1]
+        self._records -= size
         return batch
 
     async def _run(self) -> None:
@@ -103,10 +122,12 @@ class Groups[K: Hashable, T, R]:
         *,
         most: int = 2_000,
         under_way: int = 1,
+        crowd: int = 1,
     ) -> None:
         self._flush = flush
         self._most = most
         self._under_way = under_way
+        self._crowd = crowd
         self._groups: dict[K, GroupCommit[T, R]] = {}
 
     async def submit(self, key: K, item: T, records: int = 1) -> R:
@@ -117,5 +138,7 @@ class Groups[K: Hashable, T, R]:
             async def flush(items: list[T]) -> Sequence[R | BaseException]:
                 return await self._flush(key, items)
 
-            group = self._groups[key] = GroupCommit(flush, most=self._most, under_way=self._under_way)
+            group = self._groups[key] = GroupCommit(
+                flush, most=self._most, under_way=self._under_way, crowd=self._crowd
+            )
         return await group.submit(item, records)

@@ -32,6 +32,8 @@ BACKLOG_PAUSE_S = 0.2
 HOT_PAUSE_S = 1.0
 AWAITED_MOST = 200
 """Up to so many at once can be read back from the hot view as soon as they are answered."""
+CROWD = 32
+"""So many that wait are worth a second append beside the one under way; fewer go together with the next."""
 type Group = tuple[str, Band, int]
 """Queue, band and the one partition that the records must go to, or -1."""
 
@@ -81,7 +83,7 @@ def _groups(b: Backbone) -> Groups[Group, list[Activity], list[tuple[int, Report
     async def flush(key: Group, items: list[list[Activity]]) -> list[list[tuple[int, Report]]]:
         return await _flush(b, key, items)
 
-    return Groups(flush, most=b.conf.load_batch, under_way=2)
+    return Groups(flush, most=b.conf.load_batch, under_way=2, crowd=CROWD)
 
 
 def _require_sizes(b: Backbone, activities: Sequence[Activity]) -> None:

@@ -26,6 +26,8 @@ from queues.services.heartbeat import Held, renew_leases
 
 MOST_RESULT_IN_HOT = 64 * 1024
 UNKNOWN_OFFSET = 2**52
+CROWD = 32
+"""So many that wait are worth a second append beside the one under way; fewer go together with the next."""
 
 
 class OldEpoch(OutcomeUnknown):
@@ -133,7 +135,7 @@ def _groups(b: Backbone) -> Groups[str, Sealed, None]:
     async def flush(queue: str, items: list[Sealed]) -> Sequence[BaseException | None]:
         return await commit_sealed(b, queue, items)
 
-    return Groups(flush, most=b.conf.load_batch, under_way=2)
+    return Groups(flush, most=b.conf.load_batch, under_way=2, crowd=CROWD)
 
 
 def _seal_outcome(b: Backbone, lease: Lease, outcome: Outcome, started_ms: int) -> Sealed:
