@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 WAIT_S = 0.2
 LINGER_S = 0.2
 """At most so many writes a second: what happens to an activity meanwhile costs one row."""
-GATHER_MS = 100
 INDEXED = frozenset(Kind) - {Kind.STATE}
 
 type Partition = tuple[str, int]
@@ -70,7 +69,6 @@ class Indexer(Loop):
                 positions=self._stand,
                 on_revoke=self._revoked,
                 static_id=self._member,
-                gather_ms=GATHER_MS,
             )
         self._chores.start()
 

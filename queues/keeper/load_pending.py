@@ -1,6 +1,8 @@
 """Load first records: those that no island covers, up to the window."""
 
+import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from queues import failpoints
 from queues.domain.errors import MalformedRecord
@@ -11,6 +13,9 @@ from queues.keeper.stage import Stage
 from queues.log.consumer import RawMessage
 
 NOTHING, NULL, LOAD = "0", "1", "2"
+FEW: Final = 50
+ENQUEUER_S: Final = 0.02
+"""How long the loader leaves a few records at the log's end to whoever appended them."""
 
 
 async def load_pending(stage: Stage, batch: Sequence[RawMessage]) -> int:
@@ -18,6 +23,10 @@ async def load_pending(stage: Stage, batch: Sequence[RawMessage]) -> int:
     # What islands have carried the position past is done with: its nulls follow from its settlements.
     position = await stage.position()
     following = batch[-1].offset + 1
+    if 0 < following - position <= FEW:
+        # Read as soon as it was appended: the enqueuer is about to let it in, and would come too late.
+        await asyncio.sleep(ENQUEUER_S)
+        position = await stage.position()
     records = await _records(stage, [m for m in batch if m.value is not None and m.offset >= position])
     if not records and following <= position:
         return following

@@ -21,7 +21,7 @@ __all__ = ["BEGINNING", "GroupReader", "RawMessage", "Reader"]
 logger = logging.getLogger(__name__)
 
 BEGINNING: Final = OFFSET_BEGINNING
-GATHER_MS: Final = 50
+GATHER_MS: Final = 100
 _RETRY_S: Final = 0.5
 _SLICE_S: Final = 0.25
 _ASK_S: Final = 10.0
