@@ -16,6 +16,10 @@ BEAT_S: Final = 1.0
 type Frame = dict[str, Any]
 
 
+def _everything() -> Frame:
+    return {"pulse": None, "dirty": ["*"], "ids": {}, "more": True}
+
+
 def merge(old: Frame | None, new: Frame) -> Frame:
     """Return one frame that says what both say; the newest pulse wins, as its values are absolute."""
     if old is None:
@@ -57,8 +61,9 @@ class Hub:
         self._changes: Frame | None = None
 
     def enter(self) -> Mailbox:
-        """Return a mailbox that gets every frame from now on."""
+        """Return a mailbox that gets every frame from now on, and first what came after its page was rendered."""
         box = Mailbox()
+        box.put(_everything())
         self._boxes.add(box)
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._beat())]
@@ -80,6 +85,8 @@ class Hub:
             try:
                 channel = await layer.new_channel("live.")
                 await layer.group_add(GROUP, channel)
+                # What happened until now is not known: pages look at everything once.
+                self._changes = merge(self._changes, _everything())
                 while True:
                     message = await layer.receive(channel)
                     change = {
@@ -93,8 +100,6 @@ class Hub:
                 raise
             except Exception as error:  # noqa: BLE001 -- whatever the layer's driver raises, try again
                 logger.warning("live changes do not arrive: %s", error)
-                # What happened meanwhile is not known: pages look at everything once.
-                self._changes = {"pulse": None, "dirty": ["*"], "ids": {}, "more": True}
                 await asyncio.sleep(BEAT_S)
 
     async def _beat(self) -> None:

@@ -271,6 +271,7 @@ def test_a_live_one_is_cancelled_from_its_page(tab: Tab, hands: Hands, queue_nam
     tab.open(f"/activities/{one}?queue={queue_name}")
     page = tab.page
     tab.until(lambda: "Scheduled" in page.inner_text("main"), "it is scheduled")
+    page.wait_for_selector("html[data-ready]", state="attached")
     page.click(".page-head >> text=Cancel")
     page.click("dialog button.primary")
     page.wait_for_selector(".note:has-text('was cancelled')")

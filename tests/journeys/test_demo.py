@@ -1,6 +1,7 @@
 """``manage.py demo`` as a newcomer meets it: real servers, real processes, real files."""
 
 import http.client
+import os
 import re
 import shutil
 import signal
@@ -92,9 +93,7 @@ def test_one_round_ends_well_and_its_summary_is_exact(corpus: Path, folder: Path
         "all": [TEXTS + BINARY + signatures + 3, TEXTS + signatures + 3, BINARY + 1, BINARY],
     }
     assert "every activity ended once, as expected" in output
-    assert not psutil.Process().children() or not any(
-        "demo" in p.cmdline() for p in psutil.Process().children()
-    )
+    assert not processes_of(os.getpid(), str(folder)), "it leaves no process behind"
 
 
 def test_a_round_survives_a_worker_that_is_killed(folder: Path, tmp_path: Path):
