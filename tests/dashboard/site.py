@@ -123,8 +123,9 @@ class Tab:
 
     def sound(self) -> None:
         """Pass when nothing was refused by the policy and nothing failed."""
-        assert self.page.evaluate("violations") == []
-        assert self.troubles == []
+        violations = self.page.evaluate("violations")
+        assert violations == [], violations
+        assert self.troubles == [], self.troubles
 
     def until(self, condition: Any, what: str, seconds: float = 15) -> Any:
         """Return the first true answer; the page's events go on meanwhile."""

@@ -73,7 +73,8 @@ function concerns(el, frame) {
 function pump() {
   if (paused()) return;
   for (const el of due) {
-    if (!el.isConnected) due.delete(el);
+    // Morphed into something else, it may be no region any more.
+    if (!el.isConnected || !el.dataset.region) due.delete(el);
     else if (Date.now() - (last.get(el) || 0) >= REST_MS && shown(el)) refresh(el);
   }
 }
