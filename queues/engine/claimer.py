@@ -15,7 +15,7 @@ from queues.services.claim import Lease, WorkHints, claim
 log = logging.getLogger(__name__)
 LOOK_AGAIN_S: Final = 1.0
 EMPTY_S: Final = 0.2
-APART_S: Final = 0.004
+APART_S: Final = 0.006
 """Least time between claims that hints call for: under a stream of single enqueues a claim takes a few at once."""
 PREFETCH_S: Final = 0.2
 MOST_PREFETCH: Final = 1_000

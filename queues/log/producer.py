@@ -123,7 +123,7 @@ class Producer:
 
     def _session(self) -> Handle:
         settings = producer_settings(self._conf, self._client_id)
-        return Handle(settings, asyncio.get_running_loop(), first_s=0.000_25)
+        return Handle(settings, asyncio.get_running_loop(), first_s=0.000_7)
 
     def _posting(self) -> Handle:
         settings = poster_settings(self._conf, f"{self._client_id}-post")
