@@ -100,6 +100,8 @@ class Hub:
                 raise
             except Exception as error:  # noqa: BLE001 -- whatever the layer's driver raises, try again
                 logger.warning("live changes do not arrive: %s", error)
+                # Nor is what happens until they do: pages look at everything at each beat.
+                self._changes = _everything()
                 await asyncio.sleep(BEAT_S)
 
     async def _beat(self) -> None:

@@ -12,8 +12,8 @@ from queues.domain.errors import LeaseLost, OutcomeUnknown, Unavailable
 from queues.domain.outcomes import Outcome
 from queues.services.backbone import Backbone
 from queues.services.claim import Lease
-from queues.services.commit import PATIENCE_S
-from queues.services.settle import CROWD, Ended, settle, settle_many
+from queues.services.commit import CROWD, PATIENCE_S
+from queues.services.settle import Ended, settle, settle_many
 
 log = logging.getLogger(__name__)
 FIRST_DELAY_S: Final = 0.1
@@ -54,20 +54,17 @@ class Settler:
         elif self._nudge is None:
             self._nudge = self._loop.call_later(PATIENCE_S, self._hurry)
 
-    def _room(self) -> bool:
-        return not self._commits or (self._commits < MOST_COMMITS and len(self._waiting) >= CROWD)
+    def _room(self, least: int = CROWD) -> bool:
+        return not self._commits or (self._commits < MOST_COMMITS and len(self._waiting) >= least)
 
     def _hurry(self) -> None:
         # A commit that takes so long may be stuck with one partition, and others would go elsewhere.
         self._nudge = None
-        if self._commits < MOST_COMMITS:
-            self._commit_soon(1)
+        self._commit_soon(1)
 
     def _commit_soon(self, least: int = CROWD) -> None:
         self._soon = False
-        while self._waiting and (
-            not self._commits or (self._commits < MOST_COMMITS and len(self._waiting) >= least)
-        ):
+        while self._waiting and self._room(least):
             queue = self._waiting[0].lease.queue
             batch: list[Ended] = []
             while self._waiting and self._waiting[0].lease.queue == queue and len(batch) < MOST_AT_ONCE:

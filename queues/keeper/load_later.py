@@ -56,14 +56,14 @@ async def _plain(stage: Stage, batch: Sequence[RawMessage]) -> Container[int]:
     if stage.kind is not Kind.COMPLETED:
         return ()
     found = await _noted(stage, batch)
-    if any(name == _WORKFLOW for m in batch for name, _ in m.headers or ()):
+    if len(found) >= len(batch) or any(name == _WORKFLOW for m in batch for name, _ in m.headers or ()):
         return found
     # Read as soon as it was appended: the settler is about to apply it, and would find it applied.
     for _ in range(LOOKS):
-        if len(found) >= len(batch):
-            break
         await asyncio.sleep(SETTLER_S / LOOKS)
         found = await _noted(stage, batch)
+        if len(found) >= len(batch):
+            break
     return found
 
 

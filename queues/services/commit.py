@@ -7,7 +7,10 @@ from typing import Final
 
 from queues.domain.errors import Overloaded
 
+CROWD: Final = 32
+"""So many that wait are worth a second append beside the one under way; fewer go together with the next."""
 PATIENCE_S: Final = 0.1
+"""A flush under way for longer no longer keeps a few from beginning another."""
 
 
 class Budget:

@@ -23,7 +23,7 @@ from queues.hot.pack import row_of
 from queues.log.producer import Message, Report
 from queues.log.topics import topic_name
 from queues.services.backbone import Backbone
-from queues.services.commit import Groups
+from queues.services.commit import CROWD, Groups
 from queues.services.events import message_of
 from queues.services.queues import ensure_queue
 from queues.services.reserve import Reserved, confirm, reserve
@@ -32,8 +32,6 @@ BACKLOG_PAUSE_S = 0.2
 HOT_PAUSE_S = 1.0
 AWAITED_MOST = 200
 """Up to so many at once can be read back from the hot view as soon as they are answered."""
-CROWD = 32
-"""So many that wait are worth a second append beside the one under way; fewer go together with the next."""
 type Group = tuple[str, Band, int]
 """Queue, band and the one partition that the records must go to, or -1."""
 

@@ -20,14 +20,12 @@ from queues.log.producer import Message, Report
 from queues.log.topics import topic_name
 from queues.services.backbone import Backbone, now_ms
 from queues.services.claim import Lease
-from queues.services.commit import Groups
+from queues.services.commit import CROWD, Groups
 from queues.services.events import message_of
 from queues.services.heartbeat import Held, renew_leases
 
 MOST_RESULT_IN_HOT = 64 * 1024
 UNKNOWN_OFFSET = 2**52
-CROWD = 32
-"""So many that wait are worth a second append beside the one under way; fewer go together with the next."""
 
 
 class OldEpoch(OutcomeUnknown):
